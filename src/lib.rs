@@ -1,10 +1,24 @@
 //! locum
+pub mod api_keys;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod emulator;
+pub mod google;
 pub mod grant;
 pub mod ids;
+pub mod jwt;
 pub mod lifecycle;
+pub mod metrics;
 pub mod outbound;
+pub mod provider;
 pub mod rng;
 pub mod scopes;
 pub mod secret;
+pub mod server;
+pub mod sessions;
+pub mod sign_in;
+pub mod state;
 pub mod telemetry;
+pub mod tokens;
+pub mod vault;

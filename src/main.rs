@@ -1,1 +1,2 @@
+//! The `locum` program.
 fn main() {}

@@ -1,0 +1,1 @@
+//! The configuration: layers, sections, secrets.

@@ -1,0 +1,1 @@
+//! The cryptography of JSON Web Tokens, on ring.

@@ -1,0 +1,1 @@
+//! What a running locum is made of.
