@@ -1,0 +1,301 @@
+//! The one thread that writes.
+//!
+//! A durable commit costs an fsync, so the thread commits what has queued up together: it takes the
+//! first waiting write, opens a transaction, runs it and whatever else is waiting each in a savepoint
+//! of its own, commits, and only then answers all of them. A failed commit fails them all. After a
+//! disk error nothing more is written.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{VaultError, sql};
+
+/// Waiting writes before callers are told to come back: some 0.1 s of work.
+const QUEUE: usize = 4096;
+/// Writes in one transaction. Larger groups gain little and make the first writer wait.
+const GROUP: usize = 256;
+/// Pages copied by a backup between two commit groups: 2 MiB.
+const BACKUP_STEP: i32 = 512;
+
+/// A queued write: runs in the transaction, then hears how the commit went.
+trait Job: Send {
+    fn run(&mut self, conn: &Connection) -> Result<(), VaultError>;
+    fn finish(self: Box<Self>, committed: &Result<(), VaultError>);
+}
+
+enum Command {
+    Write(Box<dyn Job>),
+    Checkpoint(oneshot::Sender<Result<(), VaultError>>),
+    Backup(PathBuf, oneshot::Sender<Result<(), VaultError>>),
+    Close(oneshot::Sender<()>),
+}
+
+struct Write<T, F> {
+    job: Option<F>,
+    outcome: Result<T, VaultError>,
+    reply: oneshot::Sender<Result<T, VaultError>>,
+}
+
+impl<T, F> Job for Write<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, VaultError> + Send,
+{
+    fn run(&mut self, conn: &Connection) -> Result<(), VaultError> {
+        if let Some(job) = self.job.take() {
+            self.outcome = job(conn);
+        }
+        self.outcome.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn finish(self: Box<Self>, committed: &Result<(), VaultError>) {
+        let outcome = match committed {
+            Ok(()) => self.outcome,
+            Err(error) => Err(error.clone()),
+        };
+        // A caller that stopped waiting misses only the answer; the write stands.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// The sending side of the writer thread.
+pub(super) struct Writer {
+    queue: SyncSender<Command>,
+    health: Arc<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    failed: CancellationToken,
+    checkpoint_wanted: AtomicBool,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Writer(failed: {})", self.has_failed())
+    }
+}
+
+impl Writer {
+    /// Hands the connection to a new thread.
+    pub(super) fn start(conn: Connection) -> Result<Self, VaultError> {
+        let (queue, commands) = sync_channel(QUEUE);
+        let health = Arc::new(Health::default());
+        let thread = Thread { conn, commands, health: health.clone() };
+        std::thread::Builder::new()
+            .name("vault-writer".into())
+            .spawn(move || thread.run())
+            .map_err(|error| VaultError::io(&error))?;
+        Ok(Self { queue, health })
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.health.failed.is_cancelled()
+    }
+
+    pub(super) async fn failed(&self) {
+        self.health.failed.cancelled().await;
+    }
+
+    pub(super) fn want_checkpoint(&self) {
+        self.health.checkpoint_wanted.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn checkpoint_wanted(&self) -> bool {
+        self.health.checkpoint_wanted.load(Ordering::SeqCst)
+    }
+
+    pub(super) async fn write<T, F>(&self, job: F) -> Result<T, VaultError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, VaultError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Write(Box::new(Write {
+            job: Some(job),
+            outcome: Err(VaultError::Closed),
+            reply,
+        })))?;
+        answer.await.unwrap_or(Err(VaultError::Closed))
+    }
+
+    pub(super) async fn checkpoint(&self) -> Result<(), VaultError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Checkpoint(reply))?;
+        answer.await.unwrap_or(Err(VaultError::Closed))
+    }
+
+    /// Copies the database to a new file while writes go on.
+    pub(super) async fn backup(&self, to: PathBuf) -> Result<(), VaultError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Backup(to, reply))?;
+        answer.await.unwrap_or(Err(VaultError::Closed))
+    }
+
+    pub(super) async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.send(Command::Close(reply)).is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    fn send(&self, command: Command) -> Result<(), VaultError> {
+        self.queue.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => VaultError::Busy,
+            TrySendError::Disconnected(_) => VaultError::Closed,
+        })
+    }
+}
+
+struct Thread {
+    conn: Connection,
+    commands: Receiver<Command>,
+    health: Arc<Health>,
+}
+
+impl Thread {
+    fn run(self) {
+        // Ends when every Writer is gone, or on Close.
+        while let Ok(command) = self.commands.recv() {
+            if let Some(closed) = self.obey(command) {
+                let _ = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                drop(self.conn);
+                let _ = closed.send(());
+                return;
+            }
+        }
+    }
+
+    /// Carries out one command, and with a write all writes that wait behind it.
+    fn obey(&self, command: Command) -> Option<oneshot::Sender<()>> {
+        match command {
+            Command::Write(first) => return self.commit_group(first),
+            Command::Checkpoint(reply) => {
+                let _ = reply.send(self.checkpoint());
+            }
+            Command::Backup(to, reply) => {
+                let (outcome, close) = self.backup(&to);
+                let _ = reply.send(outcome);
+                return close;
+            }
+            Command::Close(reply) => return Some(reply),
+        }
+        None
+    }
+
+    fn commit_group(&self, first: Box<dyn Job>) -> Option<oneshot::Sender<()>> {
+        let mut group = Vec::with_capacity(16);
+        let mut after = None;
+        let committed = if self.health.failed.is_cancelled() {
+            group.push(first);
+            Err(VaultError::DiskFailed("an earlier write failed".into()))
+        } else {
+            self.transact(first, &mut group, &mut after)
+        };
+        if matches!(committed, Err(VaultError::DiskFailed(_))) {
+            self.health.failed.cancel();
+        }
+        for job in group {
+            job.finish(&committed);
+        }
+        after.and_then(|command| self.obey(command))
+    }
+
+    fn transact(
+        &self,
+        first: Box<dyn Job>,
+        group: &mut Vec<Box<dyn Job>>,
+        after: &mut Option<Command>,
+    ) -> Result<(), VaultError> {
+        let begun = self.execute("BEGIN IMMEDIATE");
+        let mut next = Some(first);
+        let mut outcome = begun;
+        while let Some(mut job) = next.take() {
+            if outcome.is_ok() {
+                outcome = self.savepoint(&mut *job);
+            }
+            group.push(job);
+            if group.len() < GROUP {
+                match self.commands.try_recv() {
+                    Ok(Command::Write(job)) => next = Some(job),
+                    Ok(other) => *after = Some(other),
+                    Err(_) => {}
+                }
+            }
+        }
+        let outcome = outcome.and_then(|()| self.execute("COMMIT"));
+        if outcome.is_err() && !self.conn.is_autocommit() {
+            let _ = self.execute("ROLLBACK");
+        }
+        outcome
+    }
+
+    /// One write. Its own failure undoes only itself; a failure of the transaction is returned.
+    fn savepoint(&self, job: &mut dyn Job) -> Result<(), VaultError> {
+        self.execute("SAVEPOINT job")?;
+        let succeeded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run(&self.conn)))
+            .is_ok_and(|ran| ran.is_ok());
+        if !succeeded {
+            if self.conn.is_autocommit() {
+                // SQLite rolled the whole transaction back by itself (full disk, I/O error). A job that
+                // has run only repeats its outcome.
+                return Err(job.run(&self.conn).err().unwrap_or(VaultError::Closed));
+            }
+            self.execute("ROLLBACK TO job")?;
+        }
+        self.execute("RELEASE job")
+    }
+
+    fn execute(&self, statement: &str) -> Result<(), VaultError> {
+        self.conn.prepare_cached(statement).and_then(|mut s| s.execute([])).map(drop).map_err(sql)
+    }
+
+    fn checkpoint(&self) -> Result<(), VaultError> {
+        self.health.checkpoint_wanted.store(false, Ordering::SeqCst);
+        let busy: i64 =
+            self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(sql)?;
+        if busy != 0 {
+            self.health.checkpoint_wanted.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Steps the copy on this connection, so that writes in between do not restart it.
+    fn backup(&self, to: &std::path::Path) -> (Result<(), VaultError>, Option<oneshot::Sender<()>>) {
+        let mut close = None;
+        let outcome = (|| {
+            let mut copy = Connection::open(to).map_err(sql)?;
+            {
+                let backup = Backup::new(&self.conn, &mut copy).map_err(sql)?;
+                loop {
+                    match backup.step(BACKUP_STEP).map_err(sql)? {
+                        StepResult::Done => break,
+                        StepResult::Busy | StepResult::Locked => std::thread::sleep(Duration::from_millis(5)),
+                        _ => {}
+                    }
+                    while close.is_none() {
+                        match self.commands.try_recv() {
+                            Ok(Command::Backup(_, reply)) => {
+                                let _ = reply.send(Err(VaultError::Busy));
+                            }
+                            Ok(command) => close = self.obey(command),
+                            Err(_) => break,
+                        }
+                    }
+                }
+            }
+            // One file without a log beside it, whole in itself.
+            copy.pragma_update(None, "journal_mode", "DELETE").map_err(sql)
+        })();
+        (outcome, close)
+    }
+}
