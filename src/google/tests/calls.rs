@@ -351,3 +351,16 @@ async fn no_secret_is_printed() {
         assert!(!printed.contains(secret), "{printed}");
     }
 }
+
+#[tokio::test]
+async fn every_call_can_run_as_a_task_of_its_own() {
+    let google = google();
+    let endpoints = endpoints(&"http://127.0.0.1:1/".parse().expect("a URL"));
+    let (client, code, token) = (client(&["one"]), code(), RefreshToken::new("1//0EXAMPLE"));
+    fn is_send(_: impl Send) {}
+    is_send(google.exchange(&endpoints, &client, &code));
+    is_send(google.refresh(&endpoints, &client, &token, None));
+    is_send(google.revoke(&endpoints, RevocableToken::Refresh(&token)));
+    is_send(google.fetch_keys(&endpoints.jwks));
+    is_send(google.fetch_discovery(&endpoints.jwks, &endpoints.issuer));
+}
