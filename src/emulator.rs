@@ -10,8 +10,10 @@ mod access_tokens;
 pub mod consent;
 pub mod control;
 pub mod device;
+mod fault_orders;
 pub mod faults;
 pub mod form;
+mod granting;
 mod grants;
 mod id_tokens;
 pub mod inspect;
@@ -19,9 +21,11 @@ pub mod keys;
 pub mod oauth;
 mod pages;
 pub mod people;
+mod registry;
 pub mod reply;
 mod routes;
 pub mod seed;
+mod serving;
 pub mod settings;
 pub mod world;
 
@@ -93,7 +97,7 @@ impl Emulator {
         let world = World::new(settings.clock, settings.rng, base);
         let data = web::Data::new(world.clone());
         let server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
-            .on_connect(routes::remember_socket)
+            .on_connect(serving::remember_socket)
             .workers(settings.workers.max(1))
             .disable_signals()
             .shutdown_timeout(1)

@@ -1,12 +1,10 @@
 //! The control interface under `/emulator/`, for programs that cannot reach the [`World`] directly.
 //! Bodies are JSON objects; an unknown member is an error that names it.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::faults::{Endpoint, Fault};
+use super::fault_orders::pending;
 use super::people::{ChallengeMethod, ClientKind, CodeRequest, Person, RegisteredClient};
 use super::reply::Reply;
 use super::world::World;
@@ -14,7 +12,8 @@ use crate::ids::OAuthClientId;
 use crate::scopes::ScopeSet;
 use crate::secret::ClientSecret;
 
-fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Reply> {
+/// A body, or the answer that says what is wrong with it.
+pub(super) fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Reply> {
     serde_json::from_slice(body).map_err(|error| {
         Reply::refuse(400, "invalid_body", &format!("the body is not the JSON expected here: {error}"))
     })
@@ -76,7 +75,7 @@ fn ordered_code(world: &World, body: &[u8]) -> Result<Reply, Reply> {
             return Err(Reply::refuse(400, "invalid_body", "code_challenge_method must be S256 or plain"));
         }
     };
-    let person = world.person(&order.person).ok_or_else(|| unknown_person())?;
+    let person = world.person(&order.person).ok_or_else(unknown_person)?;
     let scopes = order.scopes.map_or_else(
         || ScopeSet::parse("openid email profile https://www.googleapis.com/auth/drive.appdata"),
         ScopeSet::from,
@@ -250,124 +249,6 @@ pub fn change_settings(world: &World, body: &[u8]) -> Reply {
     match world.change_settings_json(change) {
         Ok(()) => Reply::json(200, &world.settings()),
         Err(problem) => Reply::refuse(400, "invalid_setting", &problem),
-    }
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum FaultKind {
-    Delay,
-    Drop,
-    DropAfterDoing,
-    Status,
-    Malformed,
-    Html,
-    Huge,
-    SlowDrip,
-    OauthError,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FaultOrder {
-    /// An endpoint, or nothing for all.
-    clear: Option<Cleared>,
-    endpoint: Option<Endpoint>,
-    fault: Option<FaultKind>,
-    times: Option<usize>,
-    #[serde(default)]
-    until_cleared: bool,
-    milliseconds: Option<u64>,
-    status: Option<u16>,
-    body: Option<String>,
-    #[serde(default)]
-    headers: Map<String, Value>,
-    bytes: Option<usize>,
-    error: Option<String>,
-    error_description: Option<String>,
-    error_subtype: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Cleared {
-    Endpoint(Endpoint),
-    All(All),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum All {
-    All,
-}
-
-#[derive(Serialize)]
-struct PendingFault {
-    endpoint: Endpoint,
-    scripted: usize,
-}
-
-fn pending(world: &World) -> Vec<PendingFault> {
-    let pending = world.faults().pending().into_iter();
-    pending.map(|(endpoint, scripted)| PendingFault { endpoint, scripted }).collect()
-}
-
-/// `POST /emulator/faults`: scripts a fault, or clears them.
-pub fn script_fault(world: &World, body: &[u8]) -> Reply {
-    let order: FaultOrder = match read(body) {
-        Ok(order) => order,
-        Err(refusal) => return refusal,
-    };
-    match &order.clear {
-        Some(Cleared::All(All::All)) => world.faults().clear_all(),
-        Some(Cleared::Endpoint(endpoint)) => world.faults().clear(*endpoint),
-        None => {}
-    }
-    let cleared = order.clear.is_some();
-    match (order.endpoint, order.fault) {
-        (Some(endpoint), Some(kind)) => {
-            let (times, lasting) = (order.times.unwrap_or(1), order.until_cleared);
-            let fault = fault(kind, order);
-            if lasting {
-                world.faults().until_cleared(endpoint, fault);
-            } else {
-                world.faults().times(times, endpoint, fault);
-            }
-        }
-        (None, None) if cleared => {}
-        _ => {
-            let detail = "name the endpoint and the fault, or clear an endpoint or \"all\"";
-            return Reply::refuse(400, "invalid_fault", detail);
-        }
-    }
-    Reply::json(200, &json!({ "faults": pending(world) }))
-}
-
-fn fault(kind: FaultKind, order: FaultOrder) -> Fault {
-    let wait = |default| Duration::from_millis(order.milliseconds.unwrap_or(default));
-    let text = |value: Value| match value {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
-    match kind {
-        FaultKind::Delay => Fault::Delay(wait(1000)),
-        FaultKind::Drop => Fault::Drop,
-        FaultKind::DropAfterDoing => Fault::DropAfterDoing,
-        FaultKind::Status => Fault::Status {
-            code: order.status.unwrap_or(503),
-            body: order.body.unwrap_or_else(|| "{}".to_owned()),
-            headers: order.headers.into_iter().map(|(name, value)| (name, text(value))).collect(),
-        },
-        FaultKind::Malformed => Fault::Malformed,
-        FaultKind::Html => Fault::Html(order.status.unwrap_or(502)),
-        FaultKind::Huge => Fault::Huge(order.bytes.unwrap_or(100 << 20)),
-        FaultKind::SlowDrip => Fault::SlowDrip { piece: order.bytes.unwrap_or(1), every: wait(100) },
-        FaultKind::OauthError => Fault::OAuthError {
-            status: order.status.unwrap_or(400),
-            error: order.error.unwrap_or_else(|| "invalid_grant".to_owned()),
-            description: order.error_description,
-            subtype: order.error_subtype,
-        },
     }
 }
 

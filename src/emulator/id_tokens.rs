@@ -8,9 +8,11 @@ use serde_json::{Map, Value, json};
 use super::keys::{self, SigningKey};
 use super::people::Person;
 use super::settings::Settings;
+use super::world::World;
 use crate::clock::Timestamp;
 use crate::ids::OAuthClientId;
 use crate::scopes::ScopeSet;
+use crate::secret::IdToken;
 
 /// How long a cached ID token is handed out again.
 const CACHED_FOR: i64 = 300;
@@ -98,6 +100,47 @@ impl Statement {
     /// The signed token.
     pub(super) fn sign(&self, key: &SigningKey, access_token: Option<&str>) -> String {
         key.jws(&key.header(), &Value::Object(self.claims(access_token)))
+    }
+}
+
+impl World {
+    /// An ID token signed by the current key, about the first person and for the first client, with
+    /// `claims` and `header` laid over what Google would say; a null removes a member. A `sub` or
+    /// `email` of a known person among the claims makes it about them. `alg` may be `none` (no
+    /// signature) or `HS256` (keyed with the published modulus).
+    pub fn mint_id_token(&self, claims: Value, header: Value) -> IdToken {
+        let key = self.keys().current();
+        self.mint(&key, &claims, &header)
+    }
+
+    /// As [`World::mint_id_token`], but signed by a key that is never published, under the current
+    /// key's id.
+    pub fn forge_id_token(&self, claims: Value, header: Value) -> IdToken {
+        let (current, foreign) = {
+            let keys = self.keys();
+            (keys.current(), keys.foreign())
+        };
+        let mut named = current.header().as_object().cloned().unwrap_or_default();
+        overlay(&mut named, &header);
+        self.mint(&foreign, &claims, &Value::Object(named))
+    }
+
+    fn mint(&self, key: &SigningKey, claims: &Value, header: &Value) -> IdToken {
+        let base = {
+            let state = self.state();
+            let named = ["sub", "email"].iter().find_map(|name| state.people.find(claims[*name].as_str()?));
+            let person = named.or_else(|| state.people.iter().next()).map(|account| account.person.clone());
+            let client = state.clients.iter().next().map(|client| client.client_id.clone());
+            person.zip(client).map(|(person, client)| {
+                let scopes = ScopeSet::parse("openid email profile");
+                Statement::new(person, client, scopes, &state.settings, self.now()).claims(None)
+            })
+        };
+        let mut all = base.unwrap_or_default();
+        overlay(&mut all, claims);
+        let mut named = key.header().as_object().cloned().unwrap_or_default();
+        overlay(&mut named, header);
+        IdToken::new(key.jws(&Value::Object(named), &Value::Object(all)))
     }
 }
 

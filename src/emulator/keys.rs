@@ -111,13 +111,15 @@ pub struct KeyRing {
     keep: usize,
 }
 
-impl KeyRing {
-    /// Two published keys, as Google normally has.
-    pub fn new() -> Self {
+/// Two published keys, as Google normally has.
+impl Default for KeyRing {
+    fn default() -> Self {
         let published = (0..2).map(|rotation| Arc::new(SigningKey::new(rotation))).collect();
         Self { published, rotations: 2, keep: 2 }
     }
+}
 
+impl KeyRing {
     /// The key that signs now.
     pub fn current(&self) -> Arc<SigningKey> {
         self.published.back().expect("the ring is made with two keys and never shrinks below one").clone()
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn rotation_keeps_two_keys_and_never_repeats_a_kid() {
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::default();
         let mut seen: std::collections::BTreeSet<String> = ring.kids().into_iter().collect();
         for _ in 0..6 {
             let old = ring.current();
@@ -227,7 +229,7 @@ mod tests {
 
     #[test]
     fn odd_algorithms_are_made_but_not_believed() {
-        let ring = KeyRing::new();
+        let ring = KeyRing::default();
         let key = ring.current();
         for alg in ["none", "HS256", "ES256"] {
             let mut header = key.header();
@@ -241,7 +243,7 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_set_name_the_same_keys() {
-        let ring = KeyRing::new();
+        let ring = KeyRing::default();
         for kid in ring.kids() {
             assert!(ring.certificates()[&kid].as_str().is_some_and(|pem| pem.starts_with("-----BEGIN CERT")));
         }

@@ -1,28 +1,21 @@
 //! The token endpoint: codes, refresh tokens and device codes in, access tokens out.
 //!
-//! The checks come in the order in which Google makes them, with its texts. What is decided under the
-//! world's lock is a [`Granted`]; tokens are sealed and signed after the lock is gone.
+//! The checks come in the order in which Google makes them, with its texts.
 
-use std::sync::Arc;
-
-use serde::Serialize;
-
-use super::access_tokens::Opens;
 use super::faults::Endpoint;
 use super::form::Form;
+use super::granting::{self, Granted};
 use super::grants::{Code, Refresh, UNUSED_LIMIT};
-use super::id_tokens::{CacheKey, Statement};
 use super::keys::pkce_s256;
 use super::people::{ChallengeMethod, ClientKind, RegisteredClient};
 use super::reply::{Refusal, Reply};
 use super::world::{State, World};
 use crate::clock::Timestamp;
+use crate::ids::Sub;
 use crate::scopes::ScopeSet;
 
 /// The `grant_type` of RFC 8628 §3.4.
 pub(super) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// Seven days less a second: what a project in Testing gives its refresh tokens.
-const TESTING_LIMIT: i64 = 604_799;
 /// `4/0Ab` and 51 random bytes.
 const CODE_LENGTH: usize = 73;
 
@@ -45,38 +38,6 @@ impl<const N: usize> From<[(&str, &str); N]> for TokenRequest {
 struct Credentials<'a> {
     client_id: &'a str,
     secret: Option<&'a str>,
-}
-
-/// What was decided: enough to make the answer without the lock.
-#[derive(Debug)]
-pub(super) struct Granted {
-    opens: Opens,
-    expires_in: i64,
-    scope: Arc<str>,
-    refresh_token: Option<Arc<str>>,
-    refresh_token_expires_in: Option<i64>,
-    identity: Identity,
-}
-
-#[derive(Debug)]
-enum Identity {
-    Unasked,
-    Cached(Arc<str>),
-    Sign(Box<Statement>, Option<CacheKey>),
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    access_token: &'a str,
-    expires_in: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token_expires_in: Option<i64>,
-    scope: &'a str,
-    token_type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id_token: Option<&'a str>,
 }
 
 impl Refresh {
@@ -118,7 +79,7 @@ pub(super) fn arrive(world: &World, request: &TokenRequest) -> &'static [Endpoin
 /// Answers a token request.
 pub fn token(world: &World, request: &TokenRequest) -> Reply {
     match decide(world, request) {
-        Ok(granted) => answer(world, granted),
+        Ok(granted) => granting::answer(world, granted),
         Err(refusal) => refusal.into(),
     }
 }
@@ -220,7 +181,7 @@ fn exchange(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Gra
     state.counts.codes_redeemed += 1;
     let wants_refresh = always_offline
         || code.request.offline && (code.consented || !state.grants.had_refresh_token(code.grant, position));
-    grant(world, state, now, code, wants_refresh)
+    granting::grant(world, state, now, code, wants_refresh)
 }
 
 /// Google's codes all have one shape; a text that is still percent-encoded or cut off has not.
@@ -260,101 +221,6 @@ fn pkce_fits(challenge: Option<&(ChallengeMethod, String)>, verifier: Option<&st
     }
 }
 
-/// Makes the grant of a sign-in that is complete.
-pub(super) fn grant(
-    world: &World,
-    state: &mut State,
-    now: Timestamp,
-    code: Code,
-    wants_refresh: bool,
-) -> Result<Granted, Refusal> {
-    let Code { request, client, grant, .. } = code;
-    let scopes = state.grants.scopes_position(&request.scopes);
-    let limit = refresh_limit(state, client, &request.scopes);
-    let refresh_token = wants_refresh.then(|| {
-        let expires = limit.map(|seconds| now.plus(seconds));
-        let sub = request.sub.clone();
-        let refresh = Refresh { grant, client, sub, scopes, last_used: now, expires, shown: 0 };
-        state.grants.keep_refresh(world.rng(), refresh)
-    });
-    let refresh_token_expires_in = limit.filter(|_| refresh_token.is_some());
-    let opens = opens(state, now, grant, client, scopes);
-    let identity = identity(state, now, opens, request.nonce)?;
-    Ok(granted(state, opens, refresh_token, refresh_token_expires_in, identity))
-}
-
-/// How long the refresh tokens of a client live, where that is limited.
-fn refresh_limit(state: &State, client: u32, scopes: &ScopeSet) -> Option<i64> {
-    let identity = ScopeSet::parse("openid email profile");
-    let testing =
-        || (state.clients.at(client).testing && !scopes.is_subset(&identity)).then_some(TESTING_LIMIT);
-    state.settings.refresh_token_expires_in.or_else(testing)
-}
-
-fn opens(state: &State, now: Timestamp, grant: u64, client: u32, scopes: u32) -> Opens {
-    Opens { grant, client, scopes, expires: now.plus(state.settings.access_token_lifetime) }
-}
-
-fn granted(
-    state: &State,
-    opens: Opens,
-    refresh_token: Option<Arc<str>>,
-    refresh_token_expires_in: Option<i64>,
-    identity: Identity,
-) -> Granted {
-    let expires_in = state.settings.access_token_lifetime;
-    let scope = state.grants.scopes(opens.scopes).text.clone();
-    Granted { opens, expires_in, scope, refresh_token, refresh_token_expires_in, identity }
-}
-
-fn identity(state: &State, now: Timestamp, opens: Opens, nonce: Option<String>) -> Result<Identity, Refusal> {
-    let scopes = &state.grants.scopes(opens.scopes).set;
-    if !scopes.has_identity() {
-        return Ok(Identity::Unasked);
-    }
-    let key = (opens.grant, opens.client, opens.scopes);
-    let cached = state.settings.cached_id_tokens && nonce.is_none();
-    if cached && let Some(token) = state.id_tokens.fresh(key, now) {
-        return Ok(Identity::Cached(token));
-    }
-    let account = state.grants.grant(opens.grant).and_then(|grant| state.people.account(&grant.sub));
-    let person = account.ok_or_else(|| Refusal::grant("Account has been deleted"))?.person.clone();
-    let client_id = state.clients.at(opens.client).client_id.clone();
-    let mut statement = Statement::new(person, client_id, scopes.clone(), &state.settings, now);
-    statement.nonce = nonce;
-    Ok(Identity::Sign(Box::new(statement), cached.then_some(key)))
-}
-
-fn answer(world: &World, granted: Granted) -> Reply {
-    let access_token = world.sealer().seal(world.rng(), granted.opens);
-    let id_token: Option<Arc<str>> = match granted.identity {
-        Identity::Unasked => None,
-        Identity::Cached(token) => Some(token),
-        Identity::Sign(statement, None) => {
-            let key = world.keys().current();
-            Some(statement.sign(&key, Some(&access_token)).into())
-        }
-        Identity::Sign(statement, Some(place)) => {
-            let key = world.keys().current();
-            let token: Arc<str> = statement.sign(&key, None).into();
-            world.state().id_tokens.keep(place, statement.issued, token.clone());
-            Some(token)
-        }
-    };
-    Reply::private(
-        200,
-        &Answer {
-            access_token: &access_token,
-            expires_in: granted.expires_in,
-            refresh_token: granted.refresh_token.as_deref(),
-            refresh_token_expires_in: granted.refresh_token_expires_in,
-            scope: &granted.scope,
-            token_type: "Bearer",
-            id_token: id_token.as_deref(),
-        },
-    )
-}
-
 fn refresh(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Granted, Refusal> {
     let (form, state) = (&request.form, &mut *world.state());
     let credentials = credentials(state, request)?;
@@ -378,8 +244,8 @@ fn refresh(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Gran
     if let Some(narrow) = form.filled("scope") {
         scopes = narrowed(state, scopes, narrow)?;
     }
-    let opens = opens(state, now, grant, position, scopes);
-    let identity = identity(state, now, opens, None)?;
+    let opens = granting::opens(state, now, grant, position, scopes);
+    let identity = granting::identity(state, now, opens, None)?;
     let successor = state.settings.rotate_refresh_tokens.then(|| state.grants.end_refresh(text)).flatten();
     let refresh_token = match successor {
         Some(old) => Some(state.grants.keep_refresh(world.rng(), Refresh { last_used: now, ..old })),
@@ -392,11 +258,11 @@ fn refresh(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Gran
     };
     state.counts.refreshes_answered += 1;
     let left = expires.map(|end| end.since(now));
-    Ok(granted(state, opens, refresh_token, left, identity))
+    Ok(granting::granted(state, opens, refresh_token, left, identity))
 }
 
 /// What may be wrong with the account although the token lives.
-fn troubles(state: &State, client: u32, sub: &crate::ids::Sub) -> Result<(), Refusal> {
+fn troubles(state: &State, client: u32, sub: &Sub) -> Result<(), Refusal> {
     let account = state.people.account(sub).ok_or_else(|| Refusal::grant("Account has been deleted"))?;
     if account.trouble.deleted {
         return Err(Refusal::grant("Account has been deleted"));
@@ -446,5 +312,5 @@ fn device(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Grant
         return Err(Refusal::new(401, "invalid_client", "Invalid client type."));
     }
     let code = state.devices.poll(device_code, position, now)?;
-    grant(world, state, now, code, true)
+    granting::grant(world, state, now, code, true)
 }

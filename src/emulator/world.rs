@@ -13,15 +13,16 @@ use super::access_tokens::{Opens, Sealer};
 use super::device::Devices;
 use super::faults::Faults;
 use super::grants::{Code, Grants};
-use super::id_tokens::{self, Cache, Statement};
-use super::keys::{KeyRing, SigningKey};
+use super::id_tokens::Cache;
+use super::keys::KeyRing;
 use super::people::{CannotIssue, CodeRequest, Counts, Person, RegisteredClient};
+use super::registry::{Clients, People, Trouble};
 use super::settings::Settings;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{OAuthClientId, Sub};
 use crate::rng::Rng;
 use crate::scopes::ScopeSet;
-use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken};
+use crate::secret::{AccessToken, AuthorizationCode, RefreshToken};
 
 /// The emulated Google. Clones are the same world.
 #[derive(Clone, Debug)]
@@ -51,110 +52,11 @@ pub(super) struct State {
     pub(super) refreshes_of: HashMap<Sub, u64>,
 }
 
-/// A person's account and what is wrong with it.
-#[derive(Clone, Debug)]
-pub(super) struct Account {
-    pub(super) person: Person,
-    pub(super) trouble: Trouble,
-}
-
-/// What makes the refreshes of one person fail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Trouble {
-    pub(super) deleted: bool,
-    pub(super) disabled: bool,
-    pub(super) reauth: bool,
-    pub(super) admin_policy: bool,
-}
-
-/// Everybody with an account.
-#[derive(Debug, Default)]
-pub(super) struct People {
-    accounts: HashMap<Sub, Account>,
-    order: Vec<Sub>,
-    by_email: HashMap<String, Sub>,
-}
-
-impl People {
-    pub(super) fn account(&self, sub: &Sub) -> Option<&Account> {
-        self.accounts.get(sub)
-    }
-
-    /// By `sub` or by address.
-    pub(super) fn find(&self, who: &str) -> Option<&Account> {
-        let by_email =
-            || self.by_email.get(&who.trim().to_lowercase()).and_then(|sub| self.accounts.get(sub));
-        who.parse::<Sub>().ok().and_then(|sub| self.accounts.get(&sub)).or_else(by_email)
-    }
-
-    /// In the order in which they were added, without deleted accounts.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
-        self.order.iter().filter_map(|sub| self.accounts.get(sub)).filter(|account| !account.trouble.deleted)
-    }
-
-    fn put(&mut self, person: Person) {
-        let sub = person.sub.clone();
-        self.by_email.insert(person.email.to_lowercase(), sub.clone());
-        if let Some(account) = self.accounts.get_mut(&sub) {
-            if !account.person.email.eq_ignore_ascii_case(&person.email) {
-                self.by_email.remove(&account.person.email.to_lowercase());
-            }
-            account.person = person;
-        } else {
-            self.order.push(sub.clone());
-            self.accounts.insert(sub, Account { person, trouble: Trouble::default() });
-        }
-    }
-}
-
-/// Every registered client, by position and by id.
-#[derive(Debug, Default)]
-pub(super) struct Clients {
-    list: Vec<RegisteredClient>,
-    positions: HashMap<OAuthClientId, u32>,
-    /// Clients that only members of one organisation may use.
-    pub(super) organisations: HashMap<u32, String>,
-}
-
-impl Clients {
-    pub(super) fn position(&self, id: &OAuthClientId) -> Option<u32> {
-        self.positions.get(id).copied()
-    }
-
-    pub(super) fn at(&self, position: u32) -> &RegisteredClient {
-        &self.list[position as usize]
-    }
-
-    pub(super) fn find(&self, id: &str) -> Option<(u32, &RegisteredClient)> {
-        let position = self.position(&id.parse().ok()?)?;
-        Some((position, self.at(position)))
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &RegisteredClient> {
-        self.list.iter()
-    }
-
-    /// Whether the person may use the client at all.
-    pub(super) fn admits(&self, position: u32, person: &Person) -> bool {
-        self.organisations.get(&position).is_none_or(|hd| person.hd.as_ref() == Some(hd))
-    }
-
-    fn put(&mut self, client: RegisteredClient) {
-        if let Some(position) = self.position(&client.client_id) {
-            self.list[position as usize] = client;
-        } else {
-            let position = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-            self.positions.insert(client.client_id.clone(), position);
-            self.list.push(client);
-        }
-    }
-}
-
 impl World {
     /// An empty world whose URLs begin with `base`.
     pub fn new(clock: Clock, rng: Rng, base: Url) -> Self {
         let sealer = Sealer::new(&rng);
-        let (keys, state) = (Mutex::new(KeyRing::new()), Mutex::default());
+        let (keys, state) = (Mutex::default(), Mutex::default());
         Self(Arc::new(Inner { clock, rng, base, sealer, faults: Faults::default(), keys, state }))
     }
 
@@ -276,45 +178,6 @@ impl World {
         }
     }
 
-    /// An ID token signed by the current key, about the first person and for the first client, with
-    /// `claims` and `header` laid over what Google would say; a null removes a member. A `sub` or
-    /// `email` of a known person among the claims makes it about them. `alg` may be `none` (no
-    /// signature) or `HS256` (keyed with the published modulus).
-    pub fn mint_id_token(&self, claims: Value, header: Value) -> IdToken {
-        let key = self.keys().current();
-        self.mint(&key, &claims, &header)
-    }
-
-    /// As [`World::mint_id_token`], but signed by a key that is never published, under the current
-    /// key's id.
-    pub fn forge_id_token(&self, claims: Value, header: Value) -> IdToken {
-        let (current, foreign) = {
-            let keys = self.keys();
-            (keys.current(), keys.foreign())
-        };
-        let mut named = current.header().as_object().cloned().unwrap_or_default();
-        id_tokens::overlay(&mut named, &header);
-        self.mint(&foreign, &claims, &Value::Object(named))
-    }
-
-    fn mint(&self, key: &SigningKey, claims: &Value, header: &Value) -> IdToken {
-        let base = {
-            let state = self.state();
-            let named = ["sub", "email"].iter().find_map(|name| state.people.find(claims[*name].as_str()?));
-            let person = named.or_else(|| state.people.iter().next()).map(|account| account.person.clone());
-            let client = state.clients.iter().next().map(|client| client.client_id.clone());
-            person.zip(client).map(|(person, client)| {
-                let scopes = ScopeSet::parse("openid email profile");
-                Statement::new(person, client, scopes, &state.settings, self.now()).claims(None)
-            })
-        };
-        let mut all = base.unwrap_or_default();
-        id_tokens::overlay(&mut all, claims);
-        let mut named = key.header().as_object().cloned().unwrap_or_default();
-        id_tokens::overlay(&mut named, header);
-        IdToken::new(key.jws(&Value::Object(named), &Value::Object(all)))
-    }
-
     /// Publishes a new signing key and uses it from now on; the oldest beyond the number kept
     /// disappears from the set.
     pub fn rotate_keys(&self) {
@@ -339,7 +202,7 @@ impl World {
     }
 
     fn trouble(&self, sub: &Sub, change: impl FnOnce(&mut Trouble)) {
-        if let Some(account) = self.state().people.accounts.get_mut(sub) {
+        if let Some(account) = self.state().people.account_mut(sub) {
             change(&mut account.trouble);
         }
     }
