@@ -2,8 +2,8 @@
 //!
 //! Every variable whose name begins with `LOCUM_` may hold a secret, so [`Environment::capture_and_clear_secrets`]
 //! takes them all out of the process: children and libraries never see them. The kernel's own copy of
-//! the initial environment (`/proc/PID/environ`, readable by the same user) cannot be wiped from here,
-//! which is one reason why a variable is the weakest place for a root key.
+//! the initial environment (`/proc/PID/environ`) cannot be wiped from here: on Linux `main` closes it to
+//! everybody but root, elsewhere the same user may read it. So a variable is the weakest place for a root key.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

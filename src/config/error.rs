@@ -110,5 +110,11 @@ fn because(problem: &str) -> String {
 }
 
 fn lines(mistakes: &[Mistake]) -> String {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    match mistakes {
+        [only] => only.to_string(),
+        many => {
+            let lines: String = many.iter().map(|mistake| format!("\n  {mistake}")).collect();
+            format!("{} mistakes in the configuration:{lines}", many.len())
+        }
+    }
 }

@@ -69,7 +69,7 @@ pub(super) struct Key {
 pub(super) const SECRET_FORMS: [(&str, &str); 5] = [
     ("", "the secret itself, as text"),
     ("_file", "the path of a file that holds the secret"),
-    ("_env", "the name of an environment variable that begins with LOCUM_"),
+    ("_env", "the name of an environment variable in capitals that begins with LOCUM_"),
     ("_command", "a list of a program and its arguments, such as [\"pass\", \"show\", \"locum\"]"),
     ("_credential", "the name of a systemd credential"),
 ];

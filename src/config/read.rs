@@ -27,6 +27,8 @@ pub struct Shown {
     pub value: Json,
     /// Where it came from: a file, a variable, or `default`.
     pub source: String,
+    /// Whether it is a secret, and `value` only words about it.
+    pub secret: bool,
 }
 
 /// The outcome of a reading without mistakes.
@@ -141,7 +143,7 @@ impl<'a> Reading<'a> {
     }
 
     fn show(&mut self, key: String, value: Json, source: impl ToString) {
-        self.shown.push(Shown { key, value, source: source.to_string() });
+        self.shown.push(Shown { key, value, source: source.to_string(), secret: false });
     }
 
     /// The value of a key, if it is given and right.
@@ -192,7 +194,8 @@ impl<'a> Reading<'a> {
             let source = match ending {
                 "" => text().map(SecretText::new).map(SecretSource::Value),
                 "_file" => given.path().map(SecretSource::File),
-                "_env" => text().map(SecretSource::Env),
+                // Checked here, so that a secret put in the place of a name is never printed as one.
+                "_env" => text().filter(|name| is_our_variable(name)).map(SecretSource::Env),
                 "_command" => given.list().filter(|argv| !argv.is_empty()).map(SecretSource::Command),
                 _ => text().map(SecretSource::Credential),
             };
@@ -222,7 +225,8 @@ impl<'a> Reading<'a> {
                 SecretSource::Value(_) => "set".to_owned(),
                 other => format!("set (from {})", other.place()),
             };
-            self.show(given.key.clone(), Json::String(place), &given.origin);
+            let (key, value) = (given.key.clone(), Json::String(place));
+            self.shown.push(Shown { key, value, source: given.origin.to_string(), secret: true });
         }
         Some(given)
     }
@@ -256,6 +260,12 @@ impl<'a> Reading<'a> {
             self.mistake(Origin::Variable(name.to_owned()), name.to_ascii_lowercase(), problem);
         }
     }
+}
+
+fn is_our_variable(name: &str) -> bool {
+    name.strip_prefix(super::environment::PREFIX).is_some_and(|rest| {
+        !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    })
 }
 
 fn key_of(section: &str, name: &str) -> &'static keys::Key {

@@ -118,12 +118,12 @@ pub enum SecretProblem {
     Failed(String),
     /// Not a root key.
     #[error(
-        "{0} does not give a root key: exactly 32 raw bytes, or their hex (64 digits) or base64 (43 or 44 characters). A new one: `head -c 32 /dev/urandom | base64`"
+        "{0} does not give a root key: exactly 32 raw bytes, or their hex (64 digits) or base64 (43 or 44 characters). Where no vault exists yet, `head -c 32 /dev/urandom | base64` makes one"
     )]
     NotAKey(String),
     /// A key that protects nothing.
     #[error(
-        "{0} gives a root key of zeroes only, which protects nothing. A new one: `head -c 32 /dev/urandom | base64`"
+        "{0} gives a root key of zeroes only, which protects nothing. Where no vault exists yet, `head -c 32 /dev/urandom | base64` makes one"
     )]
     ZeroKey(String),
     /// A pass-phrase that can be guessed.

@@ -357,7 +357,7 @@ fn no_error_holds_an_offending_value() {
                 let told = told(folder.load(&text));
                 // The path of a file that is not there is named: without it nobody could mend it.
                 let is_place = key.kind == Kind::Path || name.ends_with("_file");
-                assert!(!told.contains(NEEDLE) || is_place || name.ends_with("_env"), "{line}\n{told}");
+                assert!(!told.contains(NEEDLE) || is_place, "{line}\n{told}");
                 tried += 1;
             }
             let variable = match key.section {
@@ -466,7 +466,7 @@ fn the_example_loads_as_it_is_and_with_each_key_uncommented() {
         .flat_map(|line| [line, "\n"])
         .collect();
     let error = load(&all).expect_err("two variables are named by nothing");
-    assert_eq!(error.to_string().lines().count(), 2, "{error}");
+    assert!(error.to_string().starts_with("2 mistakes"), "{error}");
     assert!(folder.load(&all).is_ok());
 }
 

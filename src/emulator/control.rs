@@ -259,6 +259,7 @@ pub fn state(world: &World) -> Reply {
     Reply::json(
         200,
         &json!({
+            "discovery_url": world.url("/.well-known/openid-configuration").as_str(),
             "people": world.people(),
             "clients": clients,
             "kids": world.key_ids(),

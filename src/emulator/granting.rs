@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::access_tokens::Opens;
+use super::consent::identity_scopes;
 use super::grants::{Code, Refresh};
 use super::id_tokens::{CacheKey, Statement};
 use super::reply::{Refusal, Reply};
@@ -74,10 +75,8 @@ pub(super) fn grant(
 
 /// How long the refresh tokens of a client live, where that is limited.
 fn refresh_limit(state: &State, client: u32, scopes: &ScopeSet) -> Option<i64> {
-    let identity = ScopeSet::parse("openid email profile");
-    let testing =
-        || (state.clients.at(client).testing && !scopes.is_subset(&identity)).then_some(TESTING_LIMIT);
-    state.settings.refresh_token_expires_in.or_else(testing)
+    let limited = || state.clients.at(client).testing && !scopes.is_subset(&identity_scopes());
+    state.settings.refresh_token_expires_in.or_else(|| limited().then_some(TESTING_LIMIT))
 }
 
 /// What an access token made now opens.

@@ -8,6 +8,7 @@ use super::granting::{self, Granted};
 use super::grants::{Code, Refresh, UNUSED_LIMIT};
 use super::keys::pkce_s256;
 use super::people::{ChallengeMethod, ClientKind, RegisteredClient};
+use super::registry::Account;
 use super::reply::{Refusal, Reply};
 use super::world::{State, World};
 use crate::clock::Timestamp;
@@ -168,6 +169,7 @@ fn exchange(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Gra
             code.client == position && code.expires > now && state.grants.grant(code.grant).is_some()
         })
         .ok_or_else(|| Refusal::grant("Bad Request"))?;
+    open_account(state, &code.request.sub)?;
     let fits = redirect_fits(code, client, redirect_uri)
         .and_then(|()| pkce_fits(code.request.code_challenge.as_ref(), form.filled("code_verifier")));
     let always_offline = client.kind == ClientKind::Desktop;
@@ -261,15 +263,20 @@ fn refresh(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Gran
     Ok(granting::granted(state, opens, refresh_token, left, identity))
 }
 
+/// The account behind a code or token, unless it was closed.
+fn open_account<'a>(state: &'a State, sub: &Sub) -> Result<&'a Account, Refusal> {
+    match state.people.account(sub) {
+        Some(account) if account.trouble.disabled && !account.trouble.deleted => {
+            Err(Refusal::grant("Account disabled"))
+        }
+        Some(account) if !account.trouble.deleted => Ok(account),
+        _ => Err(Refusal::grant("Account has been deleted")),
+    }
+}
+
 /// What may be wrong with the account although the token lives.
 fn troubles(state: &State, client: u32, sub: &Sub) -> Result<(), Refusal> {
-    let account = state.people.account(sub).ok_or_else(|| Refusal::grant("Account has been deleted"))?;
-    if account.trouble.deleted {
-        return Err(Refusal::grant("Account has been deleted"));
-    }
-    if account.trouble.disabled {
-        return Err(Refusal::grant("Account disabled"));
-    }
+    let account = open_account(state, sub)?;
     if account.trouble.admin_policy {
         return Err(Refusal::new(400, "admin_policy_enforced", ADMIN_POLICY));
     }
@@ -312,5 +319,9 @@ fn device(world: &World, request: &TokenRequest, now: Timestamp) -> Result<Grant
         return Err(Refusal::new(401, "invalid_client", "Invalid client type."));
     }
     let code = state.devices.poll(device_code, position, now)?;
+    open_account(state, &code.request.sub)?;
+    if state.grants.grant(code.grant).is_none() {
+        return Err(Refusal::grant("Bad Request"));
+    }
     granting::grant(world, state, now, code, true)
 }

@@ -197,7 +197,7 @@ fn warn(reading: &mut Reading<'_>, server: &Server) {
                 .to_owned(),
         );
     }
-    let in_file = reading.shown.iter().any(|shown| shown.value == "set" && matches!(&reading.layers.file, Some(file) if shown.source == Origin::File(file.clone()).to_string()));
+    let in_file = reading.shown.iter().any(|shown| shown.secret && shown.value == "set" && matches!(&reading.layers.file, Some(file) if shown.source == Origin::File(file.clone()).to_string()));
     if let (true, Some(file)) = (in_file, &reading.layers.file)
         && std::fs::metadata(reading.environment.directory().join(file))
             .is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)

@@ -269,6 +269,15 @@ fn a_device_is_told_of_a_denial_and_its_code_expires() {
 }
 
 #[test]
+fn consent_withdrawn_before_the_poll_leaves_the_device_without_tokens() {
+    let device = device();
+    assert_eq!(device.answer("allow").status, 200);
+    let bob = &device.seed.seeded.people[1].sub;
+    assert!(device.seed.world.withdraw_consent(bob, device.seed.project()));
+    assert_refused(&device.poll(), 400, "invalid_grant", "Bad Request");
+}
+
+#[test]
 fn a_device_may_not_ask_for_everything_nor_may_every_client_be_one() {
     let seed = seed();
     let ask = |client: &OAuthClientId, scope: &str| {

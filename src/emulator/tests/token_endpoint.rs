@@ -271,6 +271,16 @@ fn phones_have_no_secret_and_need_none() {
 }
 
 #[test]
+fn a_code_of_an_account_closed_since_is_refused() {
+    let seed = seed();
+    let code = seed.code("openid");
+    seed.world.disable_account(seed.alice(), true);
+    assert_refused(&seed.exchange(&code), 400, "invalid_grant", "Account disabled");
+    seed.world.delete_account(seed.alice());
+    assert_refused(&seed.exchange(&code), 400, "invalid_grant", "Account has been deleted");
+}
+
+#[test]
 fn a_parameter_may_not_come_twice() {
     let seed = seed();
     let code = seed.code("openid");
