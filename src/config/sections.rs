@@ -1,0 +1,180 @@
+//! The sections of the configuration, as everything else sees them: parsed, checked, defaults filled in.
+//!
+//! The keys, their kinds and defaults are in [`super::keys`]; how a section is read from the layers is
+//! in [`super::read`]. Nothing here holds text that still has to be parsed.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::secret_source::RootKeySource;
+use crate::telemetry::LogFormat;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// An address and port; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// A unix socket, written `unix:/path`.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The text is neither `ADDRESS:PORT` nor `unix:/PATH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither ADDRESS:PORT nor unix:/PATH")]
+pub struct InvalidListen;
+
+impl FromStr for Listen {
+    type Err = InvalidListen;
+
+    fn from_str(text: &str) -> Result<Self, InvalidListen> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err(InvalidListen),
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => text.parse().map(Self::Tcp).map_err(|_| InvalidListen),
+        }
+    }
+}
+
+impl Listen {
+    /// Whether only programs on this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+/// `[server]`: the listener and its limits.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where apps and programs reach locum.
+    pub listen: Listen,
+    /// The address apps use, as seen from outside: `https`, or `http` on loopback. No trailing slash in
+    /// its text form is relied on; join with segments.
+    pub public_url: Option<Url>,
+    /// The unix socket on which commands reach a running server.
+    pub admin_socket: PathBuf,
+    /// Networks whose `X-Forwarded-*` headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins that browsers may call from, `https://app.example.org`; empty is off.
+    pub cors_origins: Vec<String>,
+    /// Worker threads; `None` is one for each core.
+    pub workers: Option<usize>,
+    /// How long a stop waits for what is under way.
+    pub shutdown_timeout: Duration,
+    /// The most bytes a request's body may have.
+    pub max_body: usize,
+    /// How long a client may take to send the head of a request.
+    pub header_timeout: Duration,
+    /// How long a client may take to send the body of a request.
+    pub body_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// The most open connections for each worker.
+    pub max_connections: usize,
+}
+
+/// `[google]`: the provider and the limits of calls to it.
+#[derive(Clone, Debug)]
+pub struct GoogleSection {
+    /// The `iss` that ID tokens must carry: `https`, or `http` on loopback; never a trailing slash.
+    pub issuer: String,
+    /// Where the discovery document is; `{issuer}/.well-known/openid-configuration` unless given.
+    pub discovery_url: Url,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a whole call may take.
+    pub timeout: Duration,
+}
+
+impl GoogleSection {
+    /// Google's own issuer, the default.
+    pub const GOOGLE: &str = "https://accounts.google.com";
+
+    /// Whether the provider is on this machine: the emulator, or a test's own.
+    pub fn is_loopback(&self) -> bool {
+        super::values::is_loopback(&self.discovery_url)
+    }
+}
+
+/// `[vault]`: the database file and the key that opens it.
+#[derive(Clone, Debug)]
+pub struct VaultSection {
+    /// The database file.
+    pub path: PathBuf,
+    /// Where the root key comes from; nothing has been read from there yet.
+    pub root_key: RootKeySource,
+}
+
+/// `[tokens]`: how access tokens are kept fresh.
+#[derive(Clone, Copy, Debug)]
+pub struct TokensSection {
+    /// How long before its end the token of a grant in use is refreshed.
+    pub refresh_ahead: Duration,
+    /// How long a refresh token may lie unused before it is refreshed for its own sake.
+    pub keep_alive: Duration,
+    /// The most memory that cached access tokens may take, in bytes.
+    pub cache_bytes: u64,
+    /// How many refreshes may be under way at Google at one time.
+    pub concurrent_refreshes: usize,
+}
+
+/// `[sessions]`: locum's own session tokens for apps' users.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionsSection {
+    /// How long a session token is good for.
+    pub lifetime: Duration,
+}
+
+/// How often something may happen: a bucket of `burst`, refilled `per_second`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many a second, in the long run.
+    pub per_second: NonZeroU32,
+    /// How many at once.
+    pub burst: NonZeroU32,
+}
+
+/// `[limits]`: rate limits.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitsSection {
+    /// Whether rates are limited at all.
+    pub enabled: bool,
+    /// For each client address, of requests that show no API key.
+    pub per_address: Rate,
+    /// For each API key.
+    pub per_key: Rate,
+}
+
+/// `[log]`: what is said on standard error.
+#[derive(Clone, Debug)]
+pub struct LogSection {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// A level or tracing directives.
+    pub filter: String,
+}
+
+/// `[metrics]`: Prometheus metrics without an API key.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricsSection {
+    /// A listener of its own for `/metrics`, loopback only; `None` leaves `/metrics` to API keys.
+    pub listen: Option<SocketAddr>,
+}
