@@ -1,1 +1,153 @@
-//! The cryptography of JSON Web Tokens, on ring.
+//! The cryptography of JSON Web Tokens: jsonwebtoken's provider, on ring.
+//!
+//! Two algorithms exist here: RS256, only to verify and only with moduli of 2048 to 8192 bits
+//! (Google's ID tokens), and ES256, to sign and to verify (locum's own session tokens). Every other
+//! algorithm is an error, so a caller that forgets to pin one still cannot be talked into HMAC,
+//! PSS or EdDSA.
+//!
+//! This is the one exception to "only `rng` draws randomness": ring's ECDSA takes its own sealed
+//! generator for the per-signature nonce and for blinding. A repeatable nonce would give the private
+//! key away, so there must be no seeded form of it, not even in tests.
+//!
+//! What must not be here: reading claims. Times, audiences and types are checked by the module that
+//! knows what kind of token it expects; jsonwebtoken's own checks are too lenient for that.
+
+use std::sync::OnceLock;
+
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{ErrorKind, Result, new_error};
+use jsonwebtoken::jwk::{EllipticCurve, ThumbprintHash};
+use jsonwebtoken::signature::{self, Signer, Verifier};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+};
+
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: signer,
+    verifier_factory: verifier,
+    key_utils: KeyUtils {
+        rsa_pub_components_from_private_key: |_| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+        rsa_pub_components_from_public_key: |_| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+        ec_pub_components_from_private_key: ec_public_components,
+        ed_pub_components_from_private_key: |_, _| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+        compute_digest: digest,
+    },
+};
+
+/// Makes jsonwebtoken use this module, once per process; later calls do nothing.
+///
+/// Whoever uses jsonwebtoken calls this first, each time: a use before it would fix jsonwebtoken on
+/// a provider that panics, for the rest of the process.
+pub fn install() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        if PROVIDER.install_default().is_err() {
+            tracing::error!("jsonwebtoken was used before jwt::install; its tokens cannot be checked");
+        }
+    });
+}
+
+fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+    match (algorithm, key.family()) {
+        (Algorithm::ES256, AlgorithmFamily::Ec) => Ok(Box::new(Es256Signer(key_pair(key.as_bytes())?))),
+        (Algorithm::ES256, _) => Err(new_error(ErrorKind::InvalidKeyFormat)),
+        _ => Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+    }
+}
+
+fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+    match (algorithm, key.family(), key.kind()) {
+        (Algorithm::RS256, AlgorithmFamily::Rsa, _) => Ok(Box::new(Rs256Verifier(key.kind().clone()))),
+        (Algorithm::ES256, AlgorithmFamily::Ec, DecodingKeyKind::SecretOrDer(point)) => {
+            Ok(Box::new(Es256Verifier(point.clone())))
+        }
+        (Algorithm::RS256 | Algorithm::ES256, ..) => Err(new_error(ErrorKind::InvalidKeyFormat)),
+        _ => Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+    }
+}
+
+fn key_pair(pkcs8: &[u8]) -> Result<EcdsaKeyPair> {
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new())
+        .map_err(|_| new_error(ErrorKind::InvalidEcdsaKey))
+}
+
+struct Es256Signer(EcdsaKeyPair);
+
+impl Signer<Vec<u8>> for Es256Signer {
+    fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, signature::Error> {
+        let signature = self.0.sign(&SystemRandom::new(), message).map_err(|_| signature::Error::new())?;
+        Ok(signature.as_ref().to_vec())
+    }
+}
+
+impl JwtSigner for Es256Signer {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+}
+
+struct Es256Verifier(Vec<u8>);
+
+impl Verifier<Vec<u8>> for Es256Verifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), signature::Error> {
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.0)
+            .verify(message, signature)
+            .map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtVerifier for Es256Verifier {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+}
+
+struct Rs256Verifier(DecodingKeyKind);
+
+impl Verifier<Vec<u8>> for Rs256Verifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), signature::Error> {
+        let outcome = match &self.0 {
+            DecodingKeyKind::SecretOrDer(der) => {
+                UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).verify(message, signature)
+            }
+            DecodingKeyKind::RsaModulusExponent { n, e } => {
+                RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+            }
+        };
+        outcome.map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtVerifier for Rs256Verifier {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
+    }
+}
+
+/// The curve and the coordinates of a private key's public half, for publishing it as a JWK.
+fn ec_public_components(pkcs8: &[u8], algorithm: Algorithm) -> Result<(EllipticCurve, Vec<u8>, Vec<u8>)> {
+    if algorithm != Algorithm::ES256 {
+        return Err(new_error(ErrorKind::UnsupportedAlgorithm));
+    }
+    let pair = key_pair(pkcs8)?;
+    // SEC 1 §2.3.3: 0x04, then both coordinates of 32 bytes.
+    match pair.public_key().as_ref() {
+        [4, point @ ..] if point.len() == 64 => {
+            Ok((EllipticCurve::P256, point[..32].to_vec(), point[32..].to_vec()))
+        }
+        _ => Err(new_error(ErrorKind::InvalidEcdsaKey)),
+    }
+}
+
+fn digest(data: &[u8], hash: ThumbprintHash) -> Result<Vec<u8>> {
+    let algorithm = match hash {
+        ThumbprintHash::SHA256 => &ring::digest::SHA256,
+        ThumbprintHash::SHA384 => &ring::digest::SHA384,
+        ThumbprintHash::SHA512 => &ring::digest::SHA512,
+        _ => return Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+    };
+    Ok(ring::digest::digest(algorithm, data).as_ref().to_vec())
+}
