@@ -195,11 +195,7 @@ impl Provider {
     /// # Errors
     /// [`ProviderError::IdToken`] when the token is refused; [`ProviderError::Unavailable`] when there
     /// are no keys to tell.
-    pub async fn verify(
-        &self,
-        token: &IdToken,
-        expect: &Expectation<'_>,
-    ) -> Result<IdClaims, ProviderError> {
+    pub async fn verify(&self, token: &IdToken, expect: &Expectation<'_>) -> Result<IdClaims, ProviderError> {
         let keys = self.keys(Reason::Due).await?;
         match id_token::verify(token, &keys.value, expect, self.0.clock.now()) {
             Err(IdTokenError::UnknownKey) => {
@@ -280,7 +276,8 @@ impl Inner {
             (before, after) => before.is_none() != after.is_none(),
         };
         let soon = now.plus(AHEAD);
-        let still_good = held.filter(|held| came_meanwhile || (reason == Reason::Due && soon < held.fresh_until));
+        let still_good =
+            held.filter(|held| came_meanwhile || (reason == Reason::Due && soon < held.fresh_until));
         if let Some(held) = still_good {
             return Ok(held);
         }
@@ -333,7 +330,11 @@ impl Inner {
             Ok(Some(stored)) => {
                 if let Some(value) = parse(&stored.body) {
                     let StoredDocument { fetched_at, fresh_until, .. } = stored;
-                    document.held.store(Some(Arc::new(Held { value: Arc::new(value), fetched_at, fresh_until })));
+                    document.held.store(Some(Arc::new(Held {
+                        value: Arc::new(value),
+                        fetched_at,
+                        fresh_until,
+                    })));
                 }
             }
             Err(error) => {

@@ -375,23 +375,27 @@ impl Vault {
         })
     }
 
-    /// Every grant of a user, in the order in which they were first made.
+    /// Every grant of a user, in the order of the clients' ids.
     ///
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_grants_of(&self, user: UserId) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants("WHERE user_id = ? ORDER BY rowid", user.0, i64::MAX)
+        self.select_grants("WHERE user_id = ? ORDER BY client_id", [user.0])
     }
 
-    /// Active grants that Google last saw before `before`, longest idle first.
+    /// A client's active grants that Google last saw before `before`, longest idle first.
     ///
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
-    pub async fn load_idle_grants(&self, before: Timestamp, limit: usize) -> Result<Vec<Grant>, VaultError> {
+    pub async fn load_idle_grants(
+        &self,
+        client: &OAuthClientId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Grant>, VaultError> {
         self.select_grants(
-            "WHERE state = 'active' AND refreshed_at < ? ORDER BY refreshed_at",
-            before.unix(),
-            i64::try_from(limit).unwrap_or(i64::MAX),
+            "WHERE state = 'active' AND client_id = ? AND refreshed_at < ? ORDER BY refreshed_at LIMIT ?",
+            params![client.as_str(), before.unix(), to_limit(limit)],
         )
     }
 
@@ -400,17 +404,19 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_revoking_grants(&self, limit: usize) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants("WHERE state = 'revoking' AND id > ?", 0, i64::try_from(limit).unwrap_or(i64::MAX))
+        self.select_grants("WHERE state = 'revoking' LIMIT ?", [to_limit(limit)])
     }
 
-    fn select_grants(&self, condition: &str, argument: i64, limit: i64) -> Result<Vec<Grant>, VaultError> {
+    fn select_grants(
+        &self,
+        condition: &str,
+        arguments: impl rusqlite::Params,
+    ) -> Result<Vec<Grant>, VaultError> {
         self.read(|conn| {
-            let mut statement = conn
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM grants {condition} LIMIT ?"))
-                .map_err(sql)?;
-            let rows = statement
-                .query_map([argument, limit], |row| Grant::from_sql(row, &self.0.keys))
-                .map_err(sql)?;
+            let mut statement =
+                conn.prepare_cached(&format!("SELECT {COLUMNS} FROM grants {condition}")).map_err(sql)?;
+            let rows =
+                statement.query_map(arguments, |row| Grant::from_sql(row, &self.0.keys)).map_err(sql)?;
             rows.map(|row| row.map_err(sql)?).collect()
         })
     }
@@ -499,6 +505,10 @@ impl Vault {
         }
         Ok(count)
     }
+}
+
+fn to_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// SHA-512 applied twice to a refresh token, the form `hash_base64_sha512_sha512` of Google's

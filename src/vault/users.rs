@@ -269,7 +269,7 @@ impl Vault {
             None => User {
                 id: UserId(self.0.rng.row_id()),
                 profile,
-                session_epoch: now.unix(),
+                session_epoch: 0,
                 created_at: now,
                 revision: 1,
             },

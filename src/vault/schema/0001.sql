@@ -55,7 +55,7 @@ CREATE TABLE grants (
     UNIQUE (user_id, client_id)
 ) STRICT;
 CREATE INDEX grants_by_state ON grants (state, cause, client_id);
-CREATE INDEX grants_by_refresh ON grants (refreshed_at) WHERE state = 'active';
+CREATE INDEX grants_by_refresh ON grants (client_id, refreshed_at) WHERE state = 'active';
 CREATE INDEX grants_by_expiry ON grants (refresh_expires_at) WHERE refresh_expires_at IS NOT NULL;
 CREATE INDEX grants_by_prefix ON grants (refresh_prefix) WHERE refresh_prefix IS NOT NULL;
 
