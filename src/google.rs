@@ -20,6 +20,9 @@ pub mod pkce;
 mod strict_json;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use endpoints::{DiscoveryFault, Endpoints};
 pub use error::{ClientFault, CodeRefusal, GoogleError, Outage};
 pub use id_token::{Expectation, IdClaims, IdTokenError};

@@ -151,3 +151,114 @@ fn digest(data: &[u8], hash: ThumbprintHash) -> Result<Vec<u8>> {
     };
     Ok(ring::digest::digest(algorithm, data).as_ref().to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::crypto::{sign, verify};
+
+    const RSA_PRIVATE: &[u8] = include_bytes!("google/testdata/rsa_a.der");
+
+    fn new_ec_key() -> Vec<u8> {
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
+        pkcs8.expect("a key").as_ref().to_vec()
+    }
+
+    fn public_half(pkcs8: &[u8]) -> DecodingKey {
+        let (_, x, y) = ec_public_components(pkcs8, Algorithm::ES256).expect("a P-256 key");
+        DecodingKey::from_ec_der(&[&[4][..], &x, &y].concat())
+    }
+
+    fn rsa_pair() -> ring::rsa::KeyPair {
+        ring::rsa::KeyPair::from_der(RSA_PRIVATE).expect("the test key")
+    }
+
+    #[test]
+    fn es256_verifies_what_it_signed_and_nothing_else() {
+        install();
+        let (pkcs8, other) = (new_ec_key(), new_ec_key());
+        let signature = sign(b"a.b", &EncodingKey::from_ec_der(&pkcs8), Algorithm::ES256).expect("signed");
+        let check = |message: &[u8], key: &DecodingKey| verify(&signature, message, key, Algorithm::ES256);
+        assert_eq!(check(b"a.b", &public_half(&pkcs8)), Ok(true));
+        assert_eq!(check(b"a.c", &public_half(&pkcs8)), Ok(false));
+        assert_eq!(check(b"a.b", &public_half(&other)), Ok(false));
+        assert_eq!(check(b"a.b", &DecodingKey::from_ec_der(&[4; 12])), Ok(false));
+    }
+
+    #[test]
+    fn rs256_verifies_by_components_and_by_der() {
+        install();
+        let pair = rsa_pair();
+        let mut signature = vec![0; pair.public().modulus_len()];
+        pair.sign(&ring::signature::RSA_PKCS1_SHA256, &SystemRandom::new(), b"a.b", &mut signature)
+            .expect("signed");
+        let parts = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
+        let keys = [
+            DecodingKey::from_rsa_raw_components(&parts.n, &parts.e),
+            DecodingKey::from_rsa_der(pair.public().as_ref()),
+        ];
+        for key in keys {
+            let verifier = verifier(&Algorithm::RS256, &key).expect("supported");
+            assert!(verifier.verify(b"a.b", &signature).is_ok());
+            assert!(verifier.verify(b"a.c", &signature).is_err());
+            assert!(verifier.verify(b"a.b", &signature[1..].to_vec()).is_err());
+        }
+    }
+
+    #[test]
+    fn every_other_algorithm_is_an_error_and_no_panic() {
+        install();
+        let keys = [
+            DecodingKey::from_secret(b"secret"),
+            DecodingKey::from_rsa_der(rsa_pair().public().as_ref()),
+            public_half(&new_ec_key()),
+            DecodingKey::from_ed_der(&[0; 32]),
+        ];
+        let pkcs8 = new_ec_key();
+        let signing_keys = [
+            EncodingKey::from_secret(b"secret"),
+            EncodingKey::from_rsa_der(RSA_PRIVATE),
+            EncodingKey::from_ec_der(&pkcs8),
+            EncodingKey::from_ed_der(&pkcs8),
+        ];
+        for name in [
+            "HS256", "HS384", "HS512", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "PS384",
+            "PS512", "EdDSA",
+        ] {
+            let algorithm: Algorithm = name.parse().expect("an algorithm");
+            for key in &keys {
+                let fits = matches!(
+                    (algorithm, key.family()),
+                    (Algorithm::RS256, AlgorithmFamily::Rsa) | (Algorithm::ES256, AlgorithmFamily::Ec)
+                );
+                assert_eq!(verify("AAAA", b"a.b", key, algorithm).is_ok(), fits, "{name} {:?}", key.family());
+            }
+            for key in &signing_keys {
+                let fits = (algorithm, key.family()) == (Algorithm::ES256, AlgorithmFamily::Ec);
+                assert_eq!(sign(b"a.b", key, algorithm).is_ok(), fits, "{name} {:?}", key.family());
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_private_key_is_an_error() {
+        install();
+        for bytes in [&b""[..], b"not a key", RSA_PRIVATE] {
+            assert!(sign(b"a.b", &EncodingKey::from_ec_der(bytes), Algorithm::ES256).is_err());
+            assert!(ec_public_components(bytes, Algorithm::ES256).is_err());
+        }
+        assert!(ec_public_components(&new_ec_key(), Algorithm::ES384).is_err());
+    }
+
+    #[test]
+    fn a_session_key_can_be_published_as_a_jwk() {
+        install();
+        let key = EncodingKey::from_ec_der(&new_ec_key());
+        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::ES256).expect("a JWK");
+        let published = DecodingKey::from_jwk(&jwk).expect("a public key");
+        let signature = sign(b"a.b", &key, Algorithm::ES256).expect("signed");
+        assert_eq!(verify(&signature, b"a.b", &published, Algorithm::ES256), Ok(true));
+        assert_eq!(jwk.thumbprint(ThumbprintHash::SHA256).expect("a digest").len(), 43);
+    }
+}

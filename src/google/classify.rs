@@ -158,3 +158,6 @@ impl Refusal {
         if word && self.error.len() <= 64 { self.error.clone() } else { "unknown".to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests;

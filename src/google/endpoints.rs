@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::error::{Call, GoogleError};
 use super::id_token::same_issuer;
+use super::strict_json::read_object;
 use super::{Fetched, Google};
 
 /// The endpoints of a provider.
@@ -68,7 +69,7 @@ impl Endpoints {
     /// # Errors
     /// [`DiscoveryFault`].
     pub fn parse(bytes: &[u8], issuer: &str) -> Result<Self, DiscoveryFault> {
-        let document: Document = serde_json::from_slice(bytes).map_err(|_| DiscoveryFault::Malformed)?;
+        let document: Document = read_object(bytes).ok_or(DiscoveryFault::Malformed)?;
         if !same_issuer(&document.issuer, issuer) {
             return Err(DiscoveryFault::WrongIssuer);
         }

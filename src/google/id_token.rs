@@ -323,3 +323,6 @@ pub fn access_token_hash(token: &AccessToken) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, token.expose().as_bytes());
     URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])
 }
+
+#[cfg(test)]
+mod tests;

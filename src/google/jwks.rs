@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::endpoints::secure;
 use super::error::{Call, GoogleError};
-use super::strict_json::StrictObject;
+use super::strict_json::{StrictObject, read_object};
 use super::{Fetched, Google};
 use url::Url;
 
@@ -74,7 +74,7 @@ impl KeySet {
         if bytes.len() > MAX_BYTES {
             return Err(KeySetError::TooLarge);
         }
-        let document: Document = serde_json::from_slice(bytes).map_err(|_| KeySetError::Malformed)?;
+        let document: Document = read_object(bytes).ok_or(KeySetError::Malformed)?;
         if document.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys);
         }

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use super::error::{Call, ClientFault, GoogleError};
+use super::strict_json::read_object;
 use super::wire::post_form;
 use super::{Endpoints, Google};
 use crate::ids::OAuthClientId;
@@ -247,7 +248,7 @@ impl TokenAnswer {
     /// Reads a success's body. `None` when it is not one: no JSON, no access token, a token that is
     /// empty or could not stand in a header, another `token_type` than `Bearer`.
     fn parse(body: &[u8]) -> Option<Self> {
-        let document: Document = serde_json::from_slice(body).ok()?;
+        let document: Document = read_object(body)?;
         let sound =
             |text: &str| (1..=MAX_TOKEN).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         let tokens = [
@@ -275,3 +276,6 @@ impl TokenAnswer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

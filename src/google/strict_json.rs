@@ -1,14 +1,22 @@
-//! JSON objects in which a name occurs once.
+//! JSON objects, and only objects: a derived reader would take a list as a struct's fields in order.
 //!
-//! RFC 7515 §4 and RFC 7519 §4 let a reader either refuse a repeated name or take the last one. Two
+//! [`StrictObject`] also refuses repeated names. RFC 7515 §4 and RFC 7519 §4 let a reader either refuse a repeated name or take the last one. Two
 //! readers that choose differently can be shown two different tokens, so this one refuses. Only the
 //! outermost object is checked: nothing here reads deeper.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
+
+/// Reads a JSON object; anything else is `None`.
+pub(super) fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(bytes).ok()
+}
 
 /// A JSON object without repeated names.
 #[derive(Clone, PartialEq)]
@@ -17,7 +25,7 @@ pub(super) struct StrictObject(BTreeMap<String, Value>);
 impl StrictObject {
     /// Reads an object; anything else, trailing text or a repeated name is `None`.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        read_object(bytes)
     }
 
     /// The member of this name, whatever its type; `null` counts as a member.

@@ -120,3 +120,35 @@ fn failed(error: OutboundError) -> GoogleError {
     };
     GoogleError::Unavailable { retry_after: None, outcome_unknown, what }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
+    use crate::outbound::{Limits, Outbound};
+    use crate::rng::Rng;
+
+    #[test]
+    fn pauses_grow_and_obey_the_server() {
+        let clock = Clock::manual(Timestamp::EPOCH);
+        let google = Google::new(Outbound::new(Limits::default()), clock, Rng::seeded(1));
+        let error = |seconds: Option<u64>| GoogleError::Unavailable {
+            retry_after: seconds.map(Duration::from_secs),
+            outcome_unknown: false,
+            what: Outage::RateLimited,
+        };
+        let mut pauses = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            let first = google.pause(&error(None), 0).expect("a second attempt");
+            let next = google.pause(&error(None), 1).expect("a third attempt");
+            assert!((FIRST_PAUSE..FIRST_PAUSE * 2).contains(&first), "{first:?}");
+            assert!((FIRST_PAUSE * 4..FIRST_PAUSE * 8).contains(&next), "{next:?}");
+            pauses.insert(first);
+        }
+        assert!(pauses.len() > 10, "callers that failed together must not come back together");
+        assert_eq!(google.pause(&error(None), 2), None);
+        assert_eq!(google.pause(&error(Some(3)), 0), Some(Duration::from_secs(3)));
+        assert_eq!(google.pause(&error(Some(4)), 0), None);
+        assert_eq!(google.pause(&GoogleError::NotAnAnswer, 0), None);
+    }
+}
