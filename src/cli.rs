@@ -1,1 +1,160 @@
-//! The command line.
+//! The command line: the tree of commands, and what each outcome is as an exit code.
+//!
+//! Data goes to standard output and everything else to standard error, so that a command can stand in a
+//! pipe. Secrets are never arguments: other users of the machine can read a process's arguments. This is
+//! the only module that knows clap, and the only one where an error may be without a type.
+
+mod config;
+mod init;
+mod output;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigError, Environment};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is done.
+    Done,
+    /// It failed.
+    Failed,
+    /// The command line or the configuration has to be mended.
+    Usage,
+    /// A person has to act: consent, sign in again, put a client right.
+    NeedsPerson,
+    /// The same command may succeed later (`EX_TEMPFAIL` of sysexits).
+    TryLater,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NeedsPerson => 3,
+            Exit::TryLater => 75,
+        })
+    }
+}
+
+/// Why a command did not do its work, and the exit code that says so.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Usage, error: error.into() }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { exit: Exit::Failed, error }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}
+
+/// Stands in for people at Google while they are offline: codes in, fresh access tokens out.
+#[derive(Debug, Parser)]
+#[command(name = "locum", version, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration file [default: $LOCUM_CONFIG, ./locum.toml, ~/.config/locum/config.toml,
+    /// /etc/locum/config.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a configuration and a root key, and say what to register at Google
+    Init(init::Arguments),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// What every command is given.
+struct Context<'a> {
+    environment: &'a Environment,
+    config: Option<PathBuf>,
+    json: bool,
+}
+
+/// Parses the arguments, the program's name first, and runs the command they name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(message) => {
+            // Help and the version are data, on standard output; a closed pipe there is no failure.
+            let _ = message.print();
+            return if message.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let context = Context { environment, config: cli.config, json: cli.json };
+    let outcome = match cli.command {
+        Command::Init(arguments) => init::run(&context, arguments),
+        Command::Config(command) => config::run(&context, &command),
+    };
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) if output::is_closed_pipe(&failure.error) => Exit::Done,
+        Err(failure) => {
+            output::note(&format!("locum: {:#}", failure.error));
+            failure.exit
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn outcomes_have_the_documented_exit_codes() {
+        for (exit, code) in [
+            (Exit::Done, 0),
+            (Exit::Failed, 1),
+            (Exit::Usage, 2),
+            (Exit::NeedsPerson, 3),
+            (Exit::TryLater, 75),
+        ] {
+            assert_eq!(format!("{:?}", ExitCode::from(exit)), format!("{:?}", ExitCode::from(code)));
+        }
+        let environment = Environment::given("/", [("HOME", "/")]);
+        let run = |arguments: &[&str]| run(arguments.iter().map(OsString::from), &environment);
+        assert_eq!(run(&["locum", "--version"]), Exit::Done);
+        assert_eq!(run(&["locum", "nonsense"]), Exit::Usage);
+        assert_eq!(run(&["locum", "config", "check"]), Exit::Usage);
+    }
+}

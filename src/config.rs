@@ -1,18 +1,39 @@
-//! The configuration: layers, sections, secrets.
+//! The configuration: defaults, then a TOML file over them, then environment variables over both.
+//!
+//! What must stay true here: nothing else reads the environment; no error and no `Debug` holds a value
+//! that somebody wrote; every mistake is told in one go, with its file or variable, its key and what is
+//! expected there. A [`Config`] that exists is valid.
 
 mod allow_users;
 mod client;
-pub mod secret_source;
+mod client_secret;
+mod environment;
+mod error;
+mod keys;
+mod layers;
+mod read;
+#[cfg(test)]
+mod reference;
+mod secret_command;
+mod secret_file;
+mod secret_source;
 mod sections;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use allow_users::{Admission, AllowUsers, InvalidEntry};
 pub use client::{Client, RedirectProblem, RedirectUri, Source, UnknownSource};
-pub use secret_source::{RootKeySource, RootSecret, SecretSource};
+pub use environment::Environment;
+pub use error::{ConfigError, Mistake, Origin};
+pub use read::Shown;
+pub use secret_source::{RootKeySource, RootSecret, SecretProblem, SecretSource};
 pub use sections::{
     GoogleSection, InvalidListen, LimitsSection, Listen, LogSection, MetricsSection, Rate, Server,
     SessionsSection, TokensSection, VaultSection,
 };
+
+use std::path::{Path, PathBuf};
 
 use crate::ids::{ClientName, OAuthClientId};
 
@@ -41,7 +62,61 @@ pub struct Config {
     pub metrics: MetricsSection,
 }
 
+/// A valid configuration, and what to tell about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file it was read from; `None` when variables alone describe it.
+    pub path: Option<PathBuf>,
+    /// What is allowed and yet worth a word to the owner.
+    pub warnings: Vec<String>,
+    /// Every effective value with its source, secrets redacted.
+    pub shown: Vec<Shown>,
+}
+
+/// Where a running server can be reached and where the vault lies: all that a command needs to know
+/// before it needs a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The configuration file, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// The database file.
+    pub vault: PathBuf,
+    /// The admin socket.
+    pub admin_socket: PathBuf,
+}
+
 impl Config {
+    /// Loads the configuration from `explicit` (`--config`), else from `$LOCUM_CONFIG`, else from the first
+    /// of the environment's places that exists, with the environment's variables over it. Reads client
+    /// secrets, and so may run commands; does not read the root key.
+    ///
+    /// # Errors
+    /// [`ConfigError::NothingConfigured`] when there is neither a file nor a variable; else what to mend.
+    pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Loaded, ConfigError> {
+        with_layers(explicit, environment, read_all)
+    }
+
+    /// Where the vault and the admin socket are. Reads no secret, and mistakes in other sections do not
+    /// matter to it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<Place, ConfigError> {
+        with_layers(explicit, environment, |layers, environment| {
+            read::place(layers, environment).map_err(ConfigError::Mistakes)
+        })
+    }
+
+    /// As [`Config::load`], from text that would stand in the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+        read_all(&layers::Layers::merge(Some((path, text)), environment)?, environment)
+    }
+
     /// The client of this name.
     pub fn client(&self, name: &ClientName) -> Option<&Client> {
         self.clients.iter().find(|client| client.name == *name)
@@ -51,4 +126,30 @@ impl Config {
     pub fn client_by_id(&self, id: &OAuthClientId) -> Option<&Client> {
         self.clients.iter().find(|client| client.client_id == *id)
     }
+}
+
+fn with_layers<T>(
+    explicit: Option<&Path>,
+    environment: &Environment,
+    read: impl FnOnce(&layers::Layers, &Environment) -> Result<T, ConfigError>,
+) -> Result<T, ConfigError> {
+    let Some(path) = layers::locate(explicit, environment) else {
+        let layers = layers::Layers::merge(None, environment)?;
+        if layers.root.is_empty() && layers.loose.is_empty() {
+            return Err(ConfigError::NothingConfigured);
+        }
+        return read(&layers, environment);
+    };
+    let text = layers::text(&path, environment)?;
+    read(&layers::Layers::merge(Some((&path, &text)), environment)?, environment)
+}
+
+fn read_all(layers: &layers::Layers, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let outcome = read::config(layers, environment).map_err(ConfigError::Mistakes)?;
+    Ok(Loaded {
+        config: outcome.config,
+        path: layers.file.clone(),
+        warnings: outcome.warnings,
+        shown: outcome.shown,
+    })
 }

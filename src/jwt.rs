@@ -12,6 +12,8 @@
 //! What must not be here: reading claims. Times, audiences and types are checked by the module that
 //! knows what kind of token it expects; jsonwebtoken's own checks are too lenient for that.
 
+pub mod es256;
+
 use std::sync::OnceLock;
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};

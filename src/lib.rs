@@ -21,4 +21,5 @@ pub mod sign_in;
 pub mod state;
 pub mod telemetry;
 pub mod tokens;
+pub mod users;
 pub mod vault;

@@ -71,8 +71,7 @@ pub struct Client {
     pub name: ClientName,
     /// Its id at Google. One client has one name and the other way round.
     pub client_id: OAuthClientId,
-    /// Its secrets in the order they are tried: one, or two while one replaces the other. Empty only
-    /// when the configuration was read without its secrets.
+    /// Its secrets in the order they are tried: one, or two while one replaces the other.
     pub secrets: Vec<ClientSecret>,
     /// Where its codes come from; never empty.
     pub sources: Vec<Source>,

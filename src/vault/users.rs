@@ -70,6 +70,8 @@ pub struct User {
 /// All that one exchange writes, in one transaction.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    /// The person's row: theirs if they are known, else one of [`Vault::new_user_id`].
+    pub id: UserId,
     /// The person.
     pub profile: Profile,
     /// The grant as it should be from now on.
@@ -240,7 +242,7 @@ impl Vault {
         &self,
         after: Option<UserId>,
         limit: usize,
-    ) -> Result<Vec<Result<User, VaultError>>, VaultError> {
+    ) -> Result<Vec<(UserId, Result<User, VaultError>)>, VaultError> {
         self.read(|conn| {
             let mut statement = conn
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE id > ? ORDER BY id LIMIT ?"))
@@ -249,8 +251,17 @@ impl Vault {
             let rows = statement
                 .query_map(params![after.map_or(0, |id| id.0), limit], UserRow::from_sql)
                 .map_err(sql)?;
-            rows.map(|row| Ok(row.map_err(sql)?.open(&self.0.keys))).collect()
+            rows.map(|row| {
+                let row = row.map_err(sql)?;
+                Ok((UserId(row.id), row.open(&self.0.keys)))
+            })
+            .collect()
         })
+    }
+
+    /// An unused row id for somebody new.
+    pub fn new_user_id(&self) -> UserId {
+        UserId(self.0.rng.row_id())
     }
 
     /// Everything an exchange writes, in one commit: the person, the grant, the remembered answer.
@@ -258,7 +269,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Conflict`] when the person or the grant changed since `seen`, or appeared.
     pub async fn connect(&self, connection: Connection) -> Result<Connected, VaultError> {
-        let Connection { profile, grant, seen, redemption } = connection;
+        let Connection { id, profile, grant, seen, redemption } = connection;
         let now = self.0.clock.now();
         let (old_user, old_grant) = match seen {
             Some((user, grant)) => (Some(user), grant),
@@ -266,13 +277,7 @@ impl Vault {
         };
         let user = match &old_user {
             Some(old) => User { profile, revision: old.revision + 1, ..old.clone() },
-            None => User {
-                id: UserId(self.0.rng.row_id()),
-                profile,
-                session_epoch: 0,
-                created_at: now,
-                revision: 1,
-            },
+            None => User { id, profile, session_epoch: 0, created_at: now, revision: 1 },
         };
         let unchanged = old_user.as_ref().is_some_and(|old| old.profile == user.profile);
         let user = if unchanged { old_user.clone().unwrap_or(user) } else { user };

@@ -1,0 +1,413 @@
+//! The main job: one code, one exchange, one commit.
+
+use std::sync::Arc;
+
+use super::answer::{AnswerUser, ExchangeAnswer, Remembered, RememberedRefusal, warnings};
+use super::claims::Claim;
+use super::{ExchangeRequest, Exchanged, Inner, SignIn, SignInError};
+use crate::config::{Admission, Client, RedirectProblem, RedirectUri, Source};
+use crate::google::{
+    ClientCredentials, CodeExchange, Expectation, GoogleError, IdClaims, RevocableToken, TokenAnswer,
+};
+use crate::grant::{GrantEvent, GrantState};
+use crate::ids::{ClientName, OAuthClientId, UserRef};
+use crate::scopes::ScopeSet;
+use crate::vault::{
+    AccessChange, CodeMarks, Grant, GrantChange, NewConnection, NewGrant, NewRedemption, Profile,
+    RefreshChange, User, VaultError,
+};
+
+/// Google's limit for a code is 256 bytes; anything much longer is something else.
+const MAX_CODE: usize = 512;
+
+impl SignIn {
+    /// Trades a code for a grant, once.
+    ///
+    /// One call to Google (two if the client's first secret is refused), one commit. With an
+    /// idempotency key the first answer is given again for ten minutes.
+    ///
+    /// # Errors
+    /// See [`SignInError`]; nothing is stored unless the answer is a success.
+    pub async fn redeem(&self, request: ExchangeRequest) -> Result<Exchanged, SignInError> {
+        check_code(request.code.expose())?;
+        let plan = self.0.plan(&request)?;
+        let marks = self.0.marks(&request, &plan);
+        let inner = self.0.clone();
+        self.0
+            .lifecycle
+            .run(async move { inner.redeem_once(request, plan, marks).await })
+            .await
+            .unwrap_or(Err(SignInError::Interrupted))
+    }
+}
+
+/// What the configuration says about a request.
+struct Plan {
+    client: ClientName,
+    redirect_uri: RedirectUri,
+}
+
+fn check_code(code: &str) -> Result<(), SignInError> {
+    if code.is_empty() {
+        Err(SignInError::CodeMissing)
+    } else if code.len() > MAX_CODE {
+        Err(SignInError::CodeMalformed("it is longer than any code of Google's"))
+    } else if code.contains('%') {
+        Err(SignInError::CodeEncoded)
+    } else if !code.bytes().all(|b| b.is_ascii_graphic()) {
+        Err(SignInError::CodeMalformed("it has a space, a line break or a character outside ASCII"))
+    } else {
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn client(&self, plan: &Plan) -> Result<&Client, SignInError> {
+        self.config.client(&plan.client).ok_or(SignInError::Interrupted)
+    }
+
+    /// Client, source and redirect URI of a request, as far as they can be told apart.
+    fn plan(&self, request: &ExchangeRequest) -> Result<Plan, SignInError> {
+        let names = || self.config.clients.iter().map(|client| client.name.clone()).collect();
+        let client = match (&request.client, self.config.clients.as_slice()) {
+            (Some(name), _) => {
+                self.config.client(name).ok_or_else(|| SignInError::UnknownClient { known: names() })?
+            }
+            (None, [only]) => only,
+            (None, _) => return Err(SignInError::ClientRequired { clients: names() }),
+        };
+        // Codes come from everywhere but the device flow, which has none.
+        let sources: Vec<Source> = client.sources.iter().copied().filter(|s| *s != Source::Device).collect();
+        let source = match (request.source, sources.as_slice()) {
+            (Some(source), _) => source,
+            (None, [only]) => *only,
+            (None, _) => return Err(SignInError::SourceRequired { client: client.name.clone(), sources }),
+        };
+        let redirect_uri = client.redirect_uri_for(source, request.redirect_uri.as_deref()).map_err(
+            |problem| match problem {
+                RedirectProblem::SourceNotConfigured | RedirectProblem::NoCode => {
+                    SignInError::SourceNotAllowed { client: client.name.clone(), sources }
+                }
+                RedirectProblem::Needed | RedirectProblem::NotConfigured | RedirectProblem::NotLoopback => {
+                    SignInError::RedirectUriNotAllowed
+                }
+            },
+        )?;
+        Ok(Plan { client: client.name.clone(), redirect_uri })
+    }
+
+    fn marks(&self, request: &ExchangeRequest, plan: &Plan) -> CodeMarks {
+        let verifier = request.code_verifier.as_ref().map_or("", |verifier| verifier.expose());
+        let parts = [
+            request.code.expose(),
+            plan.client.as_str(),
+            plan.redirect_uri.as_str(),
+            verifier,
+            request.nonce.as_deref().unwrap_or(""),
+        ];
+        let parts = parts.map(str::as_bytes);
+        self.vault.code_marks(request.code.expose(), request.idempotency_key.as_deref(), &parts)
+    }
+
+    async fn redeem_once(
+        self: Arc<Self>,
+        request: ExchangeRequest,
+        plan: Plan,
+        marks: CodeMarks,
+    ) -> Result<Exchanged, SignInError> {
+        let _held = loop {
+            match self.claims.claim(&marks) {
+                Claim::Mine(held) => break held,
+                // The sender is dropped with the claim, which ends the wait.
+                Claim::Same(mut done) => while done.changed().await.is_ok() {},
+                Claim::TakenCode => return Err(SignInError::CodeSpent),
+                Claim::TakenKey => return Err(SignInError::IdempotencyKeyReused),
+            }
+        };
+        if let Some(known) = self.vault.load_redemption(&marks).await? {
+            return match known.answer {
+                _ if known.same_key && !known.same_request => Err(SignInError::IdempotencyKeyReused),
+                Some(answer) if known.same_key => self.replay(&answer).await,
+                _ => Err(SignInError::CodeSpent),
+            };
+        }
+        let client = self.client(&plan)?;
+        let endpoints = self.provider.endpoints().await.map_err(SignInError::from_discovery)?;
+        let credentials =
+            ClientCredentials { client_id: client.client_id.clone(), secrets: client.secrets.clone() };
+        let exchange = CodeExchange {
+            code: request.code.clone(),
+            redirect_uri: plan.redirect_uri.as_str().to_owned(),
+            code_verifier: request.code_verifier.clone(),
+        };
+        match self.google.exchange(&endpoints, &credentials, &exchange).await {
+            Ok(answer) => self.complete(client, &request, marks, answer).await,
+            Err(error) => {
+                if let GoogleError::CodeRefused(refusal) = &error {
+                    self.remember(marks, RememberedRefusal::from_google(*refusal)).await;
+                }
+                Err(SignInError::from_google(error, &client.name))
+            }
+        }
+    }
+
+    /// From Google's tokens to a verified person, a decision, and a commit.
+    async fn complete(
+        &self,
+        client: &Client,
+        request: &ExchangeRequest,
+        marks: CodeMarks,
+        answer: TokenAnswer,
+    ) -> Result<Exchanged, SignInError> {
+        let Some(id_token) = &answer.id_token else {
+            self.remember(marks, RememberedRefusal::NoIdToken).await;
+            return Err(SignInError::NoIdToken);
+        };
+        let expect = Expectation {
+            audiences: std::slice::from_ref(&client.client_id),
+            authorized_parties: &client.authorized_parties,
+            issuer: self.provider.issuer(),
+            nonce: request.nonce.as_deref(),
+            access_token: Some(&answer.access_token),
+        };
+        let claims = self
+            .provider
+            .verify(id_token, &expect)
+            .await
+            .map_err(|error| SignInError::from_verification(error, true))?;
+        // A person who connects in two places at once makes a conflict; the second try sees the first.
+        loop {
+            let user = match self.vault.find_user_by_sub(&claims.sub).await? {
+                Some(id) => self.vault.load_user(id).await?,
+                None => None,
+            };
+            let Some(admission) = self.admit(&claims, user.as_ref()) else {
+                self.remember(marks, RememberedRefusal::UserNotAllowed).await;
+                if user.is_none() {
+                    self.give_back(&answer);
+                }
+                return Err(SignInError::UserNotAllowed);
+            };
+            match self.save(client, &claims, admission, user, marks, &answer).await {
+                Err(SignInError::Vault(VaultError::Conflict)) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The entry that admits the person: the one that did before, while it is listed, or another.
+    pub(super) fn admit(&self, claims: &IdClaims, user: Option<&User>) -> Option<Admission> {
+        let allowed = &self.config.allow_users;
+        let before = user.and_then(|user| user.profile.admitted_by.parse::<Admission>().ok());
+        before.filter(|admission| allowed.still_lists(admission)).or_else(|| {
+            let email = claims.email.as_ref().filter(|_| claims.email_verified);
+            allowed.admits(email, claims.hd.as_deref())
+        })
+    }
+
+    async fn save(
+        &self,
+        client: &Client,
+        claims: &IdClaims,
+        admission: Admission,
+        user: Option<User>,
+        marks: CodeMarks,
+        answer: &TokenAnswer,
+    ) -> Result<Exchanged, SignInError> {
+        let stored = match &user {
+            Some(user) => self
+                .vault
+                .load_grants_of(user.id)
+                .await?
+                .into_iter()
+                .find(|grant| grant.client_id == client.client_id),
+            None => None,
+        };
+        let decided = self.decide(client, stored, answer).await?;
+        let profile = Profile {
+            sub: claims.sub.clone(),
+            email: claims.email.clone(),
+            email_verified: claims.email_verified,
+            name: claims.name.clone(),
+            given_name: claims.given_name.clone(),
+            family_name: claims.family_name.clone(),
+            picture: claims.picture.clone(),
+            locale: claims.locale.clone(),
+            hd: claims.hd.clone(),
+            admitted_by: admission.to_string(),
+        };
+        let told = ExchangeAnswer {
+            user: AnswerUser::from(&profile),
+            client: client.name.clone(),
+            missing_scopes: client.scopes.minus(&decided.scopes),
+            scopes: decided.scopes,
+            offline_access: decided.offline,
+            refresh_token_expires_at: decided.expires_in.map(|seconds| self.clock.now().plus(seconds)),
+            warnings: warnings(decided.offline, decided.expires_in),
+            created: user.is_none(),
+        };
+        let names = changed_names(user.as_ref(), &profile);
+        let remember = |user| {
+            let remembered = Remembered::success(told.clone(), user);
+            serde_json::to_vec(&remembered).expect("an answer is plain strings and numbers")
+        };
+        let id = user.as_ref().map_or_else(|| self.vault.new_user_id(), |user| user.id);
+        let connection = NewConnection {
+            id,
+            profile,
+            grant: NewGrant { client_id: client.client_id.clone(), change: decided.change },
+            seen: user.map(|user| (user, decided.seen)),
+            redemption: Some(NewRedemption { marks, answer: remember(id) }),
+        };
+        let connected = self.vault.connect(connection).await?;
+        self.tokens.changed(connected.user.id, names);
+        Ok(Exchanged {
+            answer: told,
+            user: connected.user.id,
+            session_epoch: connected.user.session_epoch,
+            client: client.name.clone(),
+        })
+    }
+
+    /// Which refresh token, access token and scopes the grant has from now on.
+    async fn decide(
+        &self,
+        client: &Client,
+        stored: Option<Grant>,
+        answer: &TokenAnswer,
+    ) -> Result<Decided, SignInError> {
+        let now = self.clock.now();
+        // RFC 6749 §5.1: no scope in the answer means all that were asked for.
+        let granted = answer.scope.clone().unwrap_or_else(|| client.scopes.clone());
+        let access = AccessChange::Replace {
+            token: answer.access_token.clone(),
+            expires_at: now.plus(answer.expires_in),
+        };
+        if let Some(grant) = &stored
+            && grant.state.is_usable()
+            && grant.has_refresh_token()
+            && answer.refresh_token.is_some()
+            && granted != grant.scopes
+            && granted.is_subset(&grant.scopes)
+            && self.still_works(grant).await?
+        {
+            // The stored one opens more and works: it stays, with its own scopes and token, and the new
+            // one is let go unrevoked, since revoking it would end both.
+            let seen = self.vault.load_grant(grant.id).await?.ok_or(VaultError::Conflict)?;
+            let expires_in = seen.refresh_expires_at.map(|at| at.since(now));
+            let change = GrantChange::default();
+            return Ok(Decided {
+                scopes: seen.scopes.clone(),
+                offline: true,
+                expires_in,
+                change,
+                seen: Some(seen),
+            });
+        }
+        let keeps = stored.as_ref().is_some_and(|grant| {
+            grant.has_refresh_token() && !matches!(grant.state, GrantState::Dead(_) | GrantState::Revoking)
+        });
+        let (refresh, offline, expires_in) = match &answer.refresh_token {
+            Some(token) => {
+                let expires_in = answer.refresh_token_expires_in;
+                let expires_at = expires_in.map(|seconds| now.plus(seconds));
+                (RefreshChange::Replace { token: token.clone(), expires_at }, true, expires_in)
+            }
+            None => {
+                let kept = stored.as_ref().filter(|_| keeps).and_then(|grant| grant.refresh_expires_at);
+                (RefreshChange::Keep, keeps, kept.map(|at| at.since(now)))
+            }
+        };
+        let before = stored.as_ref().map_or(GrantState::Active, |grant| grant.state);
+        let change = GrantChange {
+            state: before.after(GrantEvent::Connected { offline }),
+            scopes: Some(granted.clone()),
+            refresh,
+            access,
+            refreshed: true,
+            revoke_until: None,
+        };
+        Ok(Decided { scopes: granted, offline, expires_in, change, seen: stored })
+    }
+
+    /// Whether the stored refresh token is still honoured, found out by using it. An outage is no
+    /// reason to give up a token that worked so far.
+    async fn still_works(&self, grant: &Grant) -> Result<bool, SignInError> {
+        use crate::tokens::{Reach, TokenError};
+        let client = self.config.client_by_id(&grant.client_id).map(|client| client.name.clone());
+        match self.tokens.refresh_now(grant.user, client.as_ref(), &Reach::EVERYTHING).await {
+            Ok(_)
+            | Err(
+                TokenError::GoogleUnavailable { .. }
+                | TokenError::ClientPaused { .. }
+                | TokenError::Interrupted,
+            ) => Ok(true),
+            Err(TokenError::Vault(error)) => Err(error.into()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Gives the tokens of a person who may not come in back to Google. Nobody waits for it.
+    fn give_back(&self, answer: &TokenAnswer) {
+        let (google, provider) = (self.google.clone(), self.provider.clone());
+        let (refresh, access) = (answer.refresh_token.clone(), answer.access_token.clone());
+        self.lifecycle.spawn(async move {
+            let Ok(endpoints) = provider.endpoints().await else { return };
+            let token = match &refresh {
+                Some(token) => RevocableToken::Refresh(token),
+                None => RevocableToken::Access(&access),
+            };
+            if let Err(error) = google.revoke(&endpoints, token).await {
+                tracing::warn!(%error, "the tokens of a person who is not allowed could not be revoked");
+            }
+        });
+    }
+
+    /// Remembers a final refusal. That it could not be remembered changes nothing about it.
+    async fn remember(&self, marks: CodeMarks, refusal: RememberedRefusal) {
+        let answer = serde_json::to_vec(&Remembered::Refused(refusal)).expect("a plain name");
+        if let Err(error) = self.vault.save_redemption(NewRedemption { marks, answer }).await {
+            tracing::warn!(%error, "a refused code could not be remembered");
+        }
+    }
+
+    /// The first answer again, for the same code and idempotency key.
+    async fn replay(&self, remembered: &[u8]) -> Result<Exchanged, SignInError> {
+        match serde_json::from_slice(remembered) {
+            Ok(Remembered::Success { answer, user }) => {
+                let user =
+                    self.vault.load_user(crate::ids::UserId(user)).await?.ok_or(SignInError::CodeSpent)?;
+                let client = answer.client.clone();
+                Ok(Exchanged { answer: *answer, user: user.id, session_epoch: user.session_epoch, client })
+            }
+            Ok(Remembered::Refused(refusal)) => Err(refusal.into()),
+            // Written by another version: what is sure is that the code is spent.
+            Err(_) => Err(SignInError::CodeSpent),
+        }
+    }
+}
+
+/// What becomes of the tokens.
+struct Decided {
+    scopes: ScopeSet,
+    offline: bool,
+    expires_in: Option<i64>,
+    change: GrantChange,
+    seen: Option<Grant>,
+}
+
+/// Every name under which the person, or somebody else, may be remembered wrongly from now on.
+fn changed_names(before: Option<&User>, after: &Profile) -> Vec<UserRef> {
+    let emails = [before.and_then(|user| user.profile.verified_email()), after.verified_email()];
+    emails
+        .into_iter()
+        .flatten()
+        .map(|email| UserRef::Email(email.clone()))
+        .chain([UserRef::Sub(after.sub.clone())])
+        .collect()
+}
+
+/// The clients whose ID tokens are accepted.
+pub(super) fn audiences(clients: &[Client]) -> Vec<OAuthClientId> {
+    clients.iter().map(|client| client.client_id.clone()).collect()
+}

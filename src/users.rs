@@ -1,0 +1,72 @@
+//! The people who are connected: listed, shown, forgotten.
+//!
+//! Forgetting commits the state `revoking` first, so that no token is handed out from that moment on,
+//! whatever happens next. Then Google is asked to revoke, and only when Google has done so (or says
+//! that there is nothing left to revoke) are the rows deleted. While Google is down this is tried
+//! again for a day; then the rows are deleted all the same.
+
+mod forget;
+mod view;
+
+use std::sync::Arc;
+
+pub use self::forget::{ForgetPreview, Forgotten, Revoke};
+pub use self::view::{GrantView, UserFilter, UserPage, UserView};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::google::Google;
+use crate::lifecycle::Lifecycle;
+use crate::provider::Provider;
+use crate::tokens::Tokens;
+use crate::vault::{Vault, VaultError};
+
+/// What can go wrong, by what can be done about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsersError {
+    /// No such user or grant within the caller's reach.
+    #[error("no such user or grant within reach")]
+    NotFound,
+    /// The configuration has no client of this name, and no grant belongs to a client of this id.
+    #[error("unknown client")]
+    UnknownClient,
+    /// The cursor is not one that a list gave out.
+    #[error("not a cursor")]
+    BadCursor,
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The work was torn down; what was committed goes on after a restart.
+    #[error("the work was interrupted")]
+    Interrupted,
+}
+
+/// The people. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Users(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Arc<Config>,
+    vault: Vault,
+    google: Google,
+    provider: Provider,
+    tokens: Tokens,
+    clock: Clock,
+    lifecycle: Lifecycle,
+}
+
+impl Users {
+    /// Nothing is loaded.
+    pub fn new(
+        config: Arc<Config>,
+        vault: Vault,
+        google: Google,
+        provider: Provider,
+        tokens: Tokens,
+        clock: Clock,
+        lifecycle: Lifecycle,
+    ) -> Self {
+        Self(Arc::new(Inner { config, vault, google, provider, tokens, clock, lifecycle }))
+    }
+}

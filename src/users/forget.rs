@@ -1,0 +1,319 @@
+//! Forgetting: unusable at once, revoked at Google, then gone.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Inner, Users, UsersError};
+use crate::google::RevocableToken;
+use crate::grant::{DeathCause, GrantEvent, GrantState};
+use crate::ids::{ClientName, UserId, UserRef};
+use crate::vault::{AccessChange, Grant, GrantChange, VaultError};
+
+/// How long a revocation is tried while Google is down: a day.
+const REVOKE_FOR: i64 = 86_400;
+/// Grants looked at in one step of the job.
+const BATCH: usize = 100;
+
+/// What to do at Google. Revoking there ends the grant for the person's whole Google project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Revoke {
+    /// Revoke unless another grant here belongs to the same project.
+    #[default]
+    Auto,
+    /// Revoke, and let the other grants of the project end with it.
+    Project,
+    /// Leave Google alone; only locum forgets.
+    No,
+}
+
+/// The text is none of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("revoke is one of auto, project and no")]
+pub struct UnknownRevoke;
+
+impl FromStr for Revoke {
+    type Err = UnknownRevoke;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRevoke> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "project" => Ok(Self::Project),
+            "no" => Ok(Self::No),
+            _ => Err(UnknownRevoke),
+        }
+    }
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Clients (by name, or by id where they are no longer configured) whose grants are forgotten.
+    pub forgotten: Vec<String>,
+    /// Whether Google has revoked, or had nothing left to revoke.
+    pub revoked: bool,
+    /// Clients whose grants ended with the revocation, since they share its project.
+    pub also_ended: Vec<String>,
+    /// Google could not be reached: unusable here, revoked and deleted as soon as it can.
+    pub pending: bool,
+}
+
+/// What forgetting would do, to be shown before it is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetPreview {
+    /// Clients whose grants would be forgotten.
+    pub would_forget: Vec<String>,
+    /// Whether Google would be asked to revoke.
+    pub would_revoke: bool,
+    /// Clients whose grants would end with it.
+    pub would_also_end: Vec<String>,
+}
+
+/// The grants of one request, sorted out.
+struct Plan {
+    /// To be forgotten, and whether each is to be revoked.
+    chosen: Vec<(Grant, bool)>,
+    /// Other grants that end with a revocation.
+    ending: Vec<Grant>,
+}
+
+impl Users {
+    /// Says what [`Users::forget`] would do.
+    ///
+    /// # Errors
+    /// As [`Users::forget`].
+    pub async fn preview_forget(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+        revoke: Revoke,
+    ) -> Result<ForgetPreview, UsersError> {
+        let plan = self.0.plan(user, client, revoke).await?;
+        Ok(ForgetPreview {
+            would_forget: plan.chosen.iter().map(|(grant, _)| self.0.label(grant)).collect(),
+            would_revoke: plan.chosen.iter().any(|(_, revoke)| *revoke),
+            would_also_end: plan.ending.iter().map(|grant| self.0.label(grant)).collect(),
+        })
+    }
+
+    /// Forgets a person, or their grant of one client.
+    ///
+    /// # Errors
+    /// [`UsersError::NotFound`] when there is nothing to forget.
+    pub async fn forget(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+        revoke: Revoke,
+    ) -> Result<Forgotten, UsersError> {
+        let (inner, client) = (self.0.clone(), client.cloned());
+        self.0
+            .lifecycle
+            .run(async move { inner.forget(user, client.as_ref(), revoke).await })
+            .await
+            .unwrap_or(Err(UsersError::Interrupted))
+    }
+
+    /// Goes on with what could not be revoked yet. Called by a job and once at the start.
+    ///
+    /// # Errors
+    /// When the vault fails.
+    pub async fn revoke_step(&self) -> Result<(), UsersError> {
+        for grant in self.0.vault.load_revoking_grants(BATCH).await? {
+            self.0.finish(&grant).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How far one forgotten grant came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Deleted {
+        revoked: bool,
+    },
+    Pending,
+    /// The person connected again in the meantime.
+    Overtaken,
+}
+
+impl Inner {
+    fn label(&self, grant: &Grant) -> String {
+        self.client_name(&grant.client_id)
+            .map_or_else(|| grant.client_id.to_string(), |name| name.to_string())
+    }
+
+    async fn plan(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+        revoke: Revoke,
+    ) -> Result<Plan, UsersError> {
+        let client = match client {
+            Some(name) => Some(self.config.client(name).ok_or(UsersError::UnknownClient)?),
+            None => None,
+        };
+        let (chosen, others): (Vec<Grant>, Vec<Grant>) = self
+            .vault
+            .load_grants_of(user)
+            .await?
+            .into_iter()
+            .partition(|grant| client.is_none_or(|client| client.client_id == grant.client_id));
+        if chosen.is_empty() {
+            return Err(UsersError::NotFound);
+        }
+        let shared = |grant: &Grant| {
+            let project = grant.client_id.project();
+            others
+                .iter()
+                .any(|other| other.client_id.project() == project && other.state != GrantState::Revoking)
+        };
+        let chosen: Vec<(Grant, bool)> = chosen
+            .into_iter()
+            .map(|grant| {
+                let revokes = match revoke {
+                    Revoke::No => false,
+                    Revoke::Project => true,
+                    Revoke::Auto => !shared(&grant),
+                };
+                (grant, revokes)
+            })
+            .collect();
+        let revoked_projects: BTreeSet<String> = chosen
+            .iter()
+            .filter(|(_, revokes)| *revokes)
+            .map(|(grant, _)| grant.client_id.project().to_owned())
+            .collect();
+        let ending = others
+            .into_iter()
+            .filter(|grant| revoked_projects.contains(grant.client_id.project()) && grant.state.is_usable())
+            .collect();
+        Ok(Plan { chosen, ending })
+    }
+
+    async fn forget(
+        self: Arc<Self>,
+        user: UserId,
+        client: Option<&ClientName>,
+        revoke: Revoke,
+    ) -> Result<Forgotten, UsersError> {
+        let plan = self.plan(user, client, revoke).await?;
+        let names = self.names_of(user).await?;
+        let mut marked = Vec::new();
+        for (grant, revokes) in plan.chosen {
+            marked.extend(self.mark(grant, revokes).await?);
+        }
+        self.tokens.changed(user, names.clone());
+        let mut outcome =
+            Forgotten { forgotten: Vec::new(), revoked: false, also_ended: Vec::new(), pending: false };
+        for grant in marked {
+            match self.finish(&grant).await? {
+                Progress::Deleted { revoked } => outcome.revoked |= revoked,
+                Progress::Pending => outcome.pending = true,
+                Progress::Overtaken => continue,
+            }
+            outcome.forgotten.push(self.label(&grant));
+        }
+        if outcome.revoked {
+            for grant in plan.ending {
+                outcome.also_ended.push(self.label(&grant));
+                self.note_ended(grant).await?;
+            }
+        }
+        self.tokens.changed(user, names);
+        Ok(outcome)
+    }
+
+    /// Every name under which memory may know the person.
+    async fn names_of(&self, user: UserId) -> Result<Vec<UserRef>, UsersError> {
+        // A damaged row must not keep a person from being forgotten.
+        let Ok(Some(user)) = self.vault.load_user(user).await else { return Ok(Vec::new()) };
+        let email = user.profile.verified_email().cloned().map(UserRef::Email);
+        Ok(email.into_iter().chain([UserRef::Sub(user.profile.sub)]).collect())
+    }
+
+    /// Commits `revoking`. `None` when the grant is gone already.
+    async fn mark(&self, grant: Grant, revokes: bool) -> Result<Option<Grant>, UsersError> {
+        let mut current = grant;
+        loop {
+            let state = current.state.after(GrantEvent::ForgetRequested).unwrap_or(GrantState::Revoking);
+            let change = GrantChange {
+                state: Some(state),
+                revoke_until: revokes.then(|| self.clock.now().plus(REVOKE_FOR)),
+                ..GrantChange::default()
+            };
+            match self.vault.update_grant(&current, change).await {
+                Err(VaultError::Conflict) => match self.vault.load_grant(current.id).await? {
+                    Some(reloaded) => current = reloaded,
+                    None => return Ok(None),
+                },
+                marked => return Ok(Some(marked?)),
+            }
+        }
+    }
+
+    /// Revokes at Google if that is wanted, and deletes.
+    async fn finish(&self, grant: &Grant) -> Result<Progress, UsersError> {
+        let mut revoked = false;
+        if let Some(until) = grant.revoke_until {
+            revoked = self.revoke_at_google(grant).await;
+            if !revoked && self.clock.now() < until {
+                return Ok(Progress::Pending);
+            }
+            if !revoked {
+                tracing::warn!(
+                    grant = grant.id.0,
+                    "Google could not be reached for a day; the grant is forgotten here but not revoked there"
+                );
+            }
+        }
+        let names = self.names_of(grant.user).await?;
+        match self.vault.delete_grant(grant.id).await {
+            Ok(_) | Err(VaultError::Gone) => {
+                self.tokens.changed(grant.user, names);
+                Ok(Progress::Deleted { revoked })
+            }
+            Err(VaultError::Conflict) => Ok(Progress::Overtaken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn revoke_at_google(&self, grant: &Grant) -> bool {
+        let refresh = self.vault.open_refresh_token(grant).ok().flatten();
+        let access = self.vault.open_access_token(grant).ok().flatten();
+        let token = match (&refresh, &access) {
+            (Some(token), _) => RevocableToken::Refresh(token),
+            (None, Some(token)) => RevocableToken::Access(token),
+            // Nothing to show Google, so nothing of ours is left to revoke.
+            (None, None) => return true,
+        };
+        let Ok(endpoints) = self.provider.endpoints().await else { return false };
+        match self.google.revoke(&endpoints, token).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(grant = grant.id.0, %error, "a grant could not be revoked yet");
+                false
+            }
+        }
+    }
+
+    /// Writes down that a grant ended with another one of its project.
+    async fn note_ended(&self, grant: Grant) -> Result<(), UsersError> {
+        let mut current = grant;
+        while let Some(state) = current.state.after(GrantEvent::Died(DeathCause::ExpiredOrRevoked)) {
+            let change =
+                GrantChange { state: Some(state), access: AccessChange::Erase, ..GrantChange::default() };
+            match self.vault.update_grant(&current, change).await {
+                Err(VaultError::Conflict) => match self.vault.load_grant(current.id).await? {
+                    Some(reloaded) => current = reloaded,
+                    None => break,
+                },
+                outcome => return Ok(outcome.map(drop)?),
+            }
+        }
+        Ok(())
+    }
+}
