@@ -42,6 +42,7 @@ use crate::config::Config;
 use crate::google::Google;
 use crate::ids::{ClientName, GrantId, OAuthClientId, UserId, UserRef};
 use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
 use crate::provider::Provider;
 use crate::scopes::ScopeSet;
 use crate::secret::AccessToken;
@@ -64,6 +65,7 @@ struct Inner {
     vault: Vault,
     google: Google,
     provider: Provider,
+    metrics: Metrics,
     clock: Clock,
     lifecycle: Lifecycle,
     refs: ReadThrough<UserRef, UserId>,
@@ -85,6 +87,7 @@ impl Tokens {
         vault: Vault,
         google: Google,
         provider: Provider,
+        metrics: Metrics,
         clock: Clock,
         lifecycle: Lifecycle,
     ) -> Self {
@@ -113,6 +116,7 @@ impl Tokens {
             vault,
             google,
             provider,
+            metrics,
             clock,
             lifecycle,
         }))
