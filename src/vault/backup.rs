@@ -121,6 +121,8 @@ fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     let grants = Vault::verify_grants(&conn, &keys)?;
     let api_keys = Vault::read_api_keys(&conn, &keys)?.into_iter().collect::<Result<Vec<_>, _>>()?;
     Vault::read_signing_keys(&conn, &keys)?;
+    Vault::verify_redemptions(&conn, &keys)?;
+    Vault::verify_documents(&conn, &keys)?;
     drop(conn);
     let size = std::fs::metadata(path).map_err(|error| VaultError::io(&error))?.len();
     Ok(BackupFacts {
