@@ -180,6 +180,21 @@ fn sql(error: rusqlite::Error) -> VaultError {
     }
 }
 
+/// Reads a row whose id is its first column. A value of another type or length than the schema's (not
+/// UTF-8, a lookup that is too short) is damage to that row alone, so that a listing can go on past
+/// it; the outer error is SQLite's.
+fn whole_row<T>(
+    table: &'static str,
+    row: &rusqlite::Row<'_>,
+    read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Result<T, VaultError>> {
+    match read(row) {
+        Ok(read) => Ok(Ok(read)),
+        Err(error @ rusqlite::Error::SqliteFailure(..)) => Err(error),
+        Err(_) => Ok(Err(VaultError::damaged(table, row.get(0).unwrap_or_default()))),
+    }
+}
+
 /// How to open a vault.
 #[derive(Clone, Debug)]
 pub struct VaultSettings {

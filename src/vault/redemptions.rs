@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::keyring::{Keyring, Lookup};
 use super::seal::{Place, RowFields, Sealed};
-use super::{Vault, VaultError, sql};
+use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -80,14 +80,16 @@ struct RedemptionRow {
 const COLUMNS: &str = "id, code_lookup, idempotency_lookup, request, user_id, answer, answered_at, mac";
 
 impl RedemptionRow {
-    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            marks: CodeMarks { code: row.get(1)?, idempotency_key: row.get(2)?, request: row.get(3)? },
-            user: row.get(4)?,
-            answer: row.get::<_, Option<Vec<u8>>>(5)?.map(Sealed),
-            answered_at: row.get(6)?,
-            mac: row.get(7)?,
+    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
+        whole_row(TABLE, row, |row| {
+            Ok(Self {
+                id: row.get(0)?,
+                marks: CodeMarks { code: row.get(1)?, idempotency_key: row.get(2)?, request: row.get(3)? },
+                user: row.get(4)?,
+                answer: row.get::<_, Option<Vec<u8>>>(5)?.map(Sealed),
+                answered_at: row.get(6)?,
+                mac: row.get(7)?,
+            })
         })
     }
 
@@ -145,7 +147,7 @@ impl Vault {
             let arguments = params![marks.code, marks.idempotency_key, now.plus(-CODE_LIFETIME).unix()];
             statement.query_row(arguments, RedemptionRow::from_sql).optional().map_err(sql)
         })?;
-        let Some(mut row) = found else { return Ok(None) };
+        let Some(mut row) = found.transpose()? else { return Ok(None) };
         row.verify(keys)?;
         if now.since(Timestamp::from_unix(row.answered_at)) >= ANSWER_LIFETIME {
             row.answer = None;
@@ -240,7 +242,7 @@ impl Vault {
         let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM redemptions")).map_err(sql)?;
         let mut rows = statement.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
-            let row = RedemptionRow::from_sql(row).map_err(sql)?;
+            let row = RedemptionRow::from_sql(row).map_err(sql)??;
             row.verify(keys)?;
             row.open_answer(keys)?;
         }

@@ -7,7 +7,7 @@ use super::grants::{Grant, NewGrant};
 use super::keyring::{Keyring, Lookup};
 use super::redemptions::NewRedemption;
 use super::seal::{Place, RowFields, Sealed};
-use super::{Vault, VaultError, sql};
+use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 use crate::ids::{Email, GrantId, Sub, UserId};
 
@@ -106,16 +106,18 @@ struct UserRow {
 const COLUMNS: &str = "id, sub_lookup, email_lookup, profile, session_epoch, created_at, revision, mac";
 
 impl UserRow {
-    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            sub_lookup: row.get(1)?,
-            email_lookup: row.get(2)?,
-            profile: Sealed(row.get(3)?),
-            session_epoch: row.get(4)?,
-            created_at: row.get(5)?,
-            revision: row.get(6)?,
-            mac: row.get(7)?,
+    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
+        whole_row(TABLE, row, |row| {
+            Ok(Self {
+                id: row.get(0)?,
+                sub_lookup: row.get(1)?,
+                email_lookup: row.get(2)?,
+                profile: Sealed(row.get(3)?),
+                session_epoch: row.get(4)?,
+                created_at: row.get(5)?,
+                revision: row.get(6)?,
+                mac: row.get(7)?,
+            })
         })
     }
 
@@ -186,7 +188,11 @@ impl Vault {
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE sub_lookup = ?"))
                 .map_err(sql)?;
             let row = statement.query_row([lookup], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| row.verify(keys).map(|()| UserId(row.id))).transpose()
+            row.map(|row| {
+                let row = row?;
+                row.verify(keys).map(|()| UserId(row.id))
+            })
+            .transpose()
         })
     }
 
@@ -213,7 +219,7 @@ impl Vault {
                 .map_err(sql)?;
             let rows = statement.query_map([lookup], UserRow::from_sql).map_err(sql)?;
             rows.map(|row| {
-                let row = row.map_err(sql)?;
+                let row = row.map_err(sql)??;
                 row.verify(keys).map(|()| UserId(row.id))
             })
             .collect()
@@ -229,7 +235,7 @@ impl Vault {
             let mut statement =
                 conn.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE id = ?")).map_err(sql)?;
             let row = statement.query_row([id.0], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| row.open(&self.0.keys)).transpose()
+            row.map(|row| row?.open(&self.0.keys)).transpose()
         })
     }
 
@@ -249,11 +255,13 @@ impl Vault {
                 .map_err(sql)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = statement
-                .query_map(params![after.map_or(0, |id| id.0), limit], UserRow::from_sql)
+                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+                    Ok((UserId(row.get(0)?), UserRow::from_sql(row)?))
+                })
                 .map_err(sql)?;
             rows.map(|row| {
-                let row = row.map_err(sql)?;
-                Ok((UserId(row.id), row.open(&self.0.keys)))
+                let (id, row) = row.map_err(sql)?;
+                Ok((id, row.and_then(|row| row.open(&self.0.keys))))
             })
             .collect()
         })
@@ -376,7 +384,7 @@ impl Vault {
         let mut rows = statement.query([]).map_err(sql)?;
         let mut count = 0;
         while let Some(row) = rows.next().map_err(sql)? {
-            UserRow::from_sql(row).map_err(sql)?.open(keys)?;
+            UserRow::from_sql(row).map_err(sql)??.open(keys)?;
             count += 1;
         }
         Ok(count)
