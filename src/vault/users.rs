@@ -65,6 +65,9 @@ pub struct User {
     /// When they first connected.
     pub created_at: Timestamp,
     revision: i64,
+    /// As it was made, under the issuer of that time: another issuer in the configuration must
+    /// neither move a person to it nor unsettle the row's MAC.
+    sub_lookup: [u8; 32],
 }
 
 /// All that one exchange writes, in one transaction.
@@ -145,6 +148,7 @@ impl UserRow {
             session_epoch: self.session_epoch,
             created_at: Timestamp::from_unix(self.created_at),
             revision: self.revision,
+            sub_lookup: self.sub_lookup,
         })
     }
 }
@@ -161,7 +165,7 @@ impl Vault {
         );
         let mut row = UserRow {
             id: user.id.0,
-            sub_lookup: self.sub_lookup(&user.profile.sub),
+            sub_lookup: user.sub_lookup,
             email_lookup: user.profile.verified_email().map(|email| self.email_lookup(email)),
             profile: keys.seal(place(user.id.0), &plaintext),
             session_epoch: user.session_epoch,
@@ -285,7 +289,10 @@ impl Vault {
         };
         let user = match &old_user {
             Some(old) => User { profile, revision: old.revision + 1, ..old.clone() },
-            None => User { id, profile, session_epoch: 0, created_at: now, revision: 1 },
+            None => {
+                let sub_lookup = self.sub_lookup(&profile.sub);
+                User { id, profile, session_epoch: 0, created_at: now, revision: 1, sub_lookup }
+            }
         };
         let unchanged = old_user.as_ref().is_some_and(|old| old.profile == user.profile);
         let user = if unchanged { old_user.clone().unwrap_or(user) } else { user };
