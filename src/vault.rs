@@ -262,9 +262,7 @@ impl Vault {
         rng: Rng,
     ) -> Result<Self, VaultError> {
         let VaultSettings { path, root, issuer, readers } = settings;
-        let mut conn = schema::open_for_writing(&path)?;
-        schema::migrate(&mut conn, &root, &rng, clock.now())?;
-        let keys = Keyring::open(&conn, &root, &rng)?;
+        let (conn, keys) = schema::open_for_writing(&path, &root, &rng, clock.now())?;
         let readers = (0..readers.max(1))
             .map(|_| schema::open_for_reading(&path).map(Mutex::new))
             .collect::<Result<_, _>>()?;

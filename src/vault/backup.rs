@@ -108,9 +108,8 @@ fn create_private(path: &Path) -> Result<(), VaultError> {
 /// Opens every record of a file that nobody else uses.
 fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     let conn = schema::open_for_reading(path)?;
-    let version = schema::schema_version(&conn)?;
-    if version > schema::SCHEMA_VERSION {
-        return Err(VaultError::Newer { found: version, known: schema::SCHEMA_VERSION });
+    if schema::schema_version(&conn)? == 0 {
+        return Err(VaultError::NotAVault);
     }
     let check: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(sql)?;
     if check != "ok" {
