@@ -64,7 +64,10 @@ pub enum VaultError {
     #[error("the disk that holds the vault is full; free some space, locum goes on by itself")]
     Full,
     /// The file or its directory cannot be written.
-    #[error("the vault cannot be written: the file, its directory or the whole file system is read-only")]
+    #[error(
+        "the vault cannot be written: the file, its directory or the whole file system is read-only for this \
+         user; see who owns the vault's directory, and whether the disk is mounted read-only"
+    )]
     ReadOnly,
     /// The disk failed under a commit. Writing has stopped; locum ends for a clean restart.
     #[error("the disk failed while the vault was written ({0}); locum stops writing and needs a restart")]
@@ -221,8 +224,8 @@ struct Inner {
     writer: Writer,
     clock: Clock,
     rng: Rng,
-    // Last, so that the lock outlives the connections.
-    _lock: VaultLock,
+    // Last, so that the lock outlives the connections; the writer's thread shares it.
+    _lock: Arc<VaultLock>,
 }
 
 /// What a vault is, for `status` and the log.
@@ -266,7 +269,8 @@ impl Vault {
         let readers = (0..readers.max(1))
             .map(|_| schema::open_for_reading(&path).map(Mutex::new))
             .collect::<Result<_, _>>()?;
-        let writer = Writer::start(conn)?;
+        let lock = Arc::new(lock);
+        let writer = Writer::start(conn, lock.clone())?;
         Ok(Self(Arc::new(Inner { path, issuer, keys, readers, writer, clock, rng, _lock: lock })))
     }
 

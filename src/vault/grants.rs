@@ -360,9 +360,10 @@ impl Vault {
             matches!(change.access, AccessChange::Erase) || change.state == Some(GrantState::Revoking);
         self.apply(&mut grant, change, self.0.clock.now());
         let write = self.writing(grant.clone());
-        self.write(write).await?;
         if erases {
-            self.0.writer.want_checkpoint();
+            self.0.writer.erase(write).await?;
+        } else {
+            self.write(write).await?;
         }
         Ok(grant)
     }

@@ -217,24 +217,19 @@ impl Vault {
     /// When the vault cannot be written.
     pub async fn purge_redemptions(&self) -> Result<(), VaultError> {
         let now = self.0.clock.now().unix();
-        let purged = self
-            .write(move |conn| {
-                let answers = conn
-                    .execute(
-                        "UPDATE redemptions SET answer = NULL WHERE answer IS NOT NULL AND answered_at <= ?",
-                        [now - ANSWER_LIFETIME],
-                    )
+        self.0
+            .writer
+            .erase(move |conn| {
+                conn.execute(
+                    "UPDATE redemptions SET answer = NULL WHERE answer IS NOT NULL AND answered_at <= ?",
+                    [now - ANSWER_LIFETIME],
+                )
+                .map_err(sql)?;
+                conn.execute("DELETE FROM redemptions WHERE answered_at <= ?", [now - CODE_LIFETIME])
                     .map_err(sql)?;
-                let codes = conn
-                    .execute("DELETE FROM redemptions WHERE answered_at <= ?", [now - CODE_LIFETIME])
-                    .map_err(sql)?;
-                Ok(answers + codes)
+                Ok(())
             })
-            .await?;
-        if purged > 0 {
-            self.0.writer.want_checkpoint();
-        }
-        Ok(())
+            .await
     }
 
     /// Checks every redemption of a file and opens its answer.

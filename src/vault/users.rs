@@ -347,8 +347,9 @@ impl Vault {
     /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
     /// again), [`VaultError::Gone`] when it is gone already.
     pub async fn delete_grant(&self, grant: GrantId) -> Result<bool, VaultError> {
-        let outcome = self
-            .write(move |conn| {
+        self.0
+            .writer
+            .erase(move |conn| {
                 let found: (String, i64) = conn
                     .prepare_cached("SELECT state, user_id FROM grants WHERE id = ?")
                     .and_then(|mut s| s.query_row([grant.0], |row| Ok((row.get(0)?, row.get(1)?))))
@@ -368,9 +369,7 @@ impl Vault {
                 conn.execute("UPDATE redemptions SET answer = NULL WHERE user_id = ?", [user]).map_err(sql)?;
                 Ok(gone == 1)
             })
-            .await;
-        self.0.writer.want_checkpoint();
-        outcome
+            .await
     }
 
     /// How many people there are.
