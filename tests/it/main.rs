@@ -6,5 +6,6 @@ mod connect_again;
 mod exchange;
 mod forget;
 mod harness;
+mod layers;
 mod needles;
 mod refresh;
