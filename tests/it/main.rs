@@ -2,6 +2,9 @@
 
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
+mod connect_again;
 mod exchange;
+mod forget;
 mod harness;
+mod needles;
 mod refresh;
