@@ -120,6 +120,7 @@ impl AppState {
     /// Starts what runs by itself. Every job is a step that tests call without it.
     pub fn spawn_jobs(&self) {
         const SOON: Duration = Duration::from_millis(50);
+        const A_SECOND: Duration = Duration::from_secs(1);
         const HALF_A_MINUTE: Duration = Duration::from_secs(30);
         const A_MINUTE: Duration = Duration::from_secs(60);
 
@@ -151,6 +152,11 @@ impl AppState {
         self.lifecycle.job("api-keys", A_MINUTE, A_MINUTE, move || {
             let api_keys = state.api_keys.clone();
             async move { report("api-keys", api_keys.save_last_uses().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("metrics", A_SECOND, A_SECOND, move || {
+            state.metrics.upkeep();
+            async {}
         });
     }
 }
