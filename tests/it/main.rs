@@ -3,5 +3,8 @@
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
 mod exchange;
+mod cli;
 mod harness;
+mod kill;
+mod program;
 mod refresh;
