@@ -1,11 +1,15 @@
 //! What a running locum is made of.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::api_keys::ApiKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::google::Google;
 use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
 use crate::outbound::{Limits, Outbound};
 use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
@@ -38,6 +42,10 @@ pub struct AppState {
     pub users: Users,
     /// Session tokens for apps' users.
     pub sessions: Sessions,
+    /// What programs show to locum.
+    pub api_keys: ApiKeys,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl AppState {
@@ -91,6 +99,65 @@ impl AppState {
             lifecycle.clone(),
         );
         let sessions = Sessions::load(config.clone(), vault.clone(), clock.clone(), &rng).await?;
-        Ok(Self { config, clock, rng, lifecycle, vault, provider, tokens, sign_in, users, sessions })
+        let api_keys = ApiKeys::load(vault.clone(), clock.clone(), rng.clone()).await?;
+        let metrics = Metrics::new();
+        Ok(Self {
+            config,
+            clock,
+            rng,
+            lifecycle,
+            vault,
+            provider,
+            tokens,
+            sign_in,
+            users,
+            sessions,
+            api_keys,
+            metrics,
+        })
+    }
+
+    /// Starts the background jobs, which end with the lifecycle. A program that only runs one command
+    /// does without them; tests call the steps themselves.
+    pub fn spawn_jobs(&self) {
+        self.job("provider", Duration::ZERO, 30, |state| async move {
+            state.provider.refetch_step().await;
+            Ok::<_, VaultError>(())
+        });
+        self.job("keep_alive", Duration::from_secs(60), 60, |state| async move {
+            state.tokens.keep_alive_step().await.map(drop)
+        });
+        self.job("revocations", Duration::ZERO, 30, |state| async move { state.users.revoke_step().await });
+        self.job("redemptions", Duration::from_secs(60), 60, |state| async move {
+            state.vault.purge_redemptions().await
+        });
+        // Forgotten data is gone from the log, too, within a minute.
+        self.job("checkpoint", Duration::from_secs(30), 30, |state| async move {
+            state.vault.checkpoint_if_wanted().await
+        });
+        self.job("api_key_uses", Duration::from_secs(60), 60, |state| async move {
+            state.api_keys.save_last_uses().await
+        });
+        self.job("metrics", Duration::from_secs(1), 1, |state| async move {
+            state.metrics.upkeep();
+            Ok::<_, VaultError>(())
+        });
+    }
+
+    /// A step that fails is logged and tried again in its turn.
+    fn job<F, E>(&self, name: &'static str, first: Duration, seconds: u64, step: fn(Self) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::error::Error,
+    {
+        let state = self.clone();
+        self.lifecycle.job(name, first, Duration::from_secs(seconds), move || {
+            let step = step(state.clone());
+            async move {
+                if let Err(error) = step.await {
+                    tracing::warn!(job = name, %error, "a background job failed and will be tried again");
+                }
+            }
+        });
     }
 }
