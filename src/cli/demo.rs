@@ -141,8 +141,8 @@ fn tell(context: &Context<'_>, told: &Told<'_>, key: &str) -> Result<(), Failure
             "base_url": told.base,
             "api_key": key,
             "config_file": told.config_file,
-            "emulator_base_url": told.google.base_url(),
-            "discovery_url": told.google.discovery_url(),
+            "emulator_base_url": told.google.base_url().as_str(),
+            "discovery_url": told.google.discovery_url().as_str(),
             "people": told.seeded.people,
         }))?;
     } else {

@@ -89,8 +89,8 @@ fn tell(context: &Context<'_>, emulator: &Emulator, seeded: &Seeded) -> Result<(
     let secret = seeded.web.secrets.first().map_or("", |secret| secret.expose());
     if context.json {
         output::json_line(&json!({
-            "base_url": emulator.base_url(),
-            "discovery_url": emulator.discovery_url(),
+            "base_url": emulator.base_url().as_str(),
+            "discovery_url": emulator.discovery_url().as_str(),
             "client_id": seeded.web.client_id,
             "client_secret": secret,
             "people": seeded.people,
