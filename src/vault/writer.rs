@@ -5,6 +5,7 @@
 //! of its own, commits, and only then answers all of them. A failed commit fails them all. After a
 //! disk error nothing more is written.
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use rusqlite::backup::{Backup, StepResult};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{VaultError, sql};
+use super::{VaultError, VaultLock, sql};
 
 /// Waiting writes before callers are told to come back: some 0.1 s of work.
 const QUEUE: usize = 4096;
@@ -25,6 +26,9 @@ const QUEUE: usize = 4096;
 const GROUP: usize = 256;
 /// Pages copied by a backup between two commit groups: 2 MiB.
 const BACKUP_STEP: i32 = 512;
+
+/// How long a close waits for room in a full queue before it asks again.
+const CLOSE_RETRY: Duration = Duration::from_millis(10);
 
 /// A queued write: runs in the transaction, then hears how the commit went.
 trait Job: Send {
@@ -87,10 +91,13 @@ impl fmt::Debug for Writer {
 
 impl Writer {
     /// Hands the connection to a new thread.
-    pub(super) fn start(conn: Connection) -> Result<Self, VaultError> {
+    pub(super) fn start(conn: Connection, lock: Arc<VaultLock>) -> Result<Self, VaultError> {
         let (queue, commands) = sync_channel(QUEUE);
         let health = Arc::new(Health::default());
-        let thread = Thread { conn, commands, health: health.clone() };
+        // What was deleted just before a crash may still stand in the log.
+        health.checkpoint_wanted.store(true, Ordering::SeqCst);
+        let thread =
+            Thread { conn, commands, health: health.clone(), copying: Cell::new(false), _lock: lock };
         std::thread::Builder::new()
             .name("vault-writer".into())
             .spawn(move || thread.run())
@@ -106,10 +113,6 @@ impl Writer {
         self.health.failed.cancelled().await;
     }
 
-    pub(super) fn want_checkpoint(&self) {
-        self.health.checkpoint_wanted.store(true, Ordering::SeqCst);
-    }
-
     pub(super) fn checkpoint_wanted(&self) -> bool {
         self.health.checkpoint_wanted.load(Ordering::SeqCst)
     }
@@ -122,10 +125,30 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Write(Box::new(Write {
             job: Some(job),
-            outcome: Err(VaultError::Closed),
+            // Stays only if the job panics.
+            outcome: Err(VaultError::Io("a write panicked, and nothing of it was kept".into())),
             reply,
         })))?;
         answer.await.unwrap_or(Err(VaultError::Closed))
+    }
+
+    /// As [`Writer::write`], for a job that erases something: asks for a checkpoint, on the writer's
+    /// thread, so that neither a caller that goes away nor a checkpoint just before the commit loses it.
+    pub(super) async fn erase<T, F>(&self, job: F) -> Result<T, VaultError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, VaultError> + Send + 'static,
+    {
+        let health = self.health.clone();
+        self.write(move |conn| {
+            let before = conn.total_changes();
+            let outcome = job(conn)?;
+            if conn.total_changes() > before {
+                health.checkpoint_wanted.store(true, Ordering::SeqCst);
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     pub(super) async fn checkpoint(&self) -> Result<(), VaultError> {
@@ -142,9 +165,17 @@ impl Writer {
     }
 
     pub(super) async fn close(&self) {
-        let (reply, answer) = oneshot::channel();
-        if self.send(Command::Close(reply)).is_ok() {
-            let _ = answer.await;
+        loop {
+            let (reply, answer) = oneshot::channel();
+            match self.send(Command::Close(reply)) {
+                // A full queue is no reason to leave without what is in it.
+                Err(VaultError::Busy) => tokio::time::sleep(CLOSE_RETRY).await,
+                Err(_) => return,
+                Ok(()) => {
+                    let _ = answer.await;
+                    return;
+                }
+            }
         }
     }
 
@@ -160,6 +191,10 @@ struct Thread {
     conn: Connection,
     commands: Receiver<Command>,
     health: Arc<Health>,
+    /// Whether a backup is under way.
+    copying: Cell<bool>,
+    // Last: the vault is nobody else's while this thread may still write what is queued.
+    _lock: Arc<VaultLock>,
 }
 
 impl Thread {
@@ -169,6 +204,7 @@ impl Thread {
             if let Some(closed) = self.obey(command) {
                 let _ = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 drop(self.conn);
+                drop(self._lock);
                 let _ = closed.send(());
                 return;
             }
@@ -180,7 +216,7 @@ impl Thread {
         match command {
             Command::Write(first) => return self.commit_group(first),
             Command::Checkpoint(reply) => {
-                let _ = reply.send(self.checkpoint());
+                let _ = reply.send(self.checkpoint().inspect_err(|error| self.note(error)));
             }
             Command::Backup(to, reply) => {
                 let (outcome, close) = self.backup(&to);
@@ -201,13 +237,20 @@ impl Thread {
         } else {
             self.transact(first, &mut group, &mut after)
         };
-        if matches!(committed, Err(VaultError::DiskFailed(_))) {
-            self.health.failed.cancel();
+        if let Err(error) = &committed {
+            self.note(error);
         }
         for job in group {
             job.finish(&committed);
         }
         after.and_then(|command| self.obey(command))
+    }
+
+    /// After an fsync that failed, nobody knows what the disk holds: no more writes.
+    fn note(&self, error: &VaultError) {
+        if matches!(error, VaultError::DiskFailed(_)) {
+            self.health.failed.cancel();
+        }
     }
 
     fn transact(
@@ -272,6 +315,9 @@ impl Thread {
     /// Steps the copy on this connection, so that writes in between do not restart it.
     fn backup(&self, to: &std::path::Path) -> (Result<(), VaultError>, Option<oneshot::Sender<()>>) {
         let mut close = None;
+        if self.copying.replace(true) {
+            return (Err(VaultError::Busy), None);
+        }
         let outcome = (|| {
             let mut copy = Connection::open(to).map_err(sql)?;
             {
@@ -282,20 +328,18 @@ impl Thread {
                         StepResult::Busy | StepResult::Locked => std::thread::sleep(Duration::from_millis(5)),
                         _ => {}
                     }
-                    while close.is_none() {
-                        match self.commands.try_recv() {
-                            Ok(Command::Backup(_, reply)) => {
-                                let _ = reply.send(Err(VaultError::Busy));
-                            }
-                            Ok(command) => close = self.obey(command),
-                            Err(_) => break,
-                        }
+                    // One group, then the next step: writers that never pause must not stop the copy.
+                    if close.is_none()
+                        && let Ok(command) = self.commands.try_recv()
+                    {
+                        close = self.obey(command);
                     }
                 }
             }
             // One file without a log beside it, whole in itself.
             copy.pragma_update(None, "journal_mode", "DELETE").map_err(sql)
         })();
+        self.copying.set(false);
         (outcome, close)
     }
 }
