@@ -74,7 +74,9 @@ pub async fn post(token_endpoint: String) -> std::io::Result<()> {
             web::post().to(move |body: web::Bytes| {
                 let (outbound, endpoint) = (outbound.clone(), endpoint.clone());
                 async move {
-                    let Ok(client) = outbound.client() else { return HttpResponse::InternalServerError().finish() };
+                    let Ok(client) = outbound.client() else {
+                        return HttpResponse::InternalServerError().finish();
+                    };
                     let request = client
                         .post(endpoint)
                         .header("content-type", "application/x-www-form-urlencoded")
@@ -99,9 +101,10 @@ pub async fn post(token_endpoint: String) -> std::io::Result<()> {
 /// A provider with prepared answers: the person is the number in the code. ID tokens are signed once,
 /// before the start, so that its own cost is a look-up.
 pub async fn provider() -> std::io::Result<()> {
-    let key = ring::rsa::KeyPair::from_pkcs8(include_bytes!("../../assets/emulator/keys/0.der"))
-        .map_err(std::io::Error::other)?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let key = ring::rsa::KeyPair::from_pkcs8(include_bytes!("../../assets/emulator/keys/0.pkcs8.der"))
+        .map_err(|error| std::io::Error::other(error.to_string()))?;
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     let answers: Arc<Vec<web::Bytes>> = Arc::new((0..PEOPLE).map(|n| answer(&key, n, now).into()).collect());
     let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(key.public());
     let jwks = serde_json::json!({"keys": [{
@@ -113,23 +116,32 @@ pub async fn provider() -> std::io::Result<()> {
     let server = HttpServer::new(move || {
         let (answers, jwks) = (answers.clone(), jwks.clone());
         App::new()
-            .route("/.well-known/openid-configuration", web::get().to(discovery))
-            .route("/certs", web::get().to(move || {
-                let jwks = jwks.clone();
-                async move {
-                    HttpResponse::Ok().insert_header(("cache-control", "max-age=20000")).json(jwks)
-                }
-            }))
-            .route("/token", web::post().to(move |body: web::Bytes| {
-                let n = person_of(&body);
-                let answer = n.and_then(|n| answers.get(n)).cloned();
-                async move {
-                    match answer {
-                        Some(answer) => HttpResponse::Ok().content_type("application/json").body(answer),
-                        None => HttpResponse::BadRequest().json(serde_json::json!({"error": "invalid_grant"})),
-                    }
-                }
-            }))
+                .route("/.well-known/openid-configuration", web::get().to(discovery))
+                .route(
+                    "/certs",
+                    web::get().to(move || {
+                        let jwks = jwks.clone();
+                        async move {
+                            HttpResponse::Ok().insert_header(("cache-control", "max-age=20000")).json(jwks)
+                        }
+                    }),
+                )
+                .route(
+                    "/token",
+                    web::post().to(move |body: web::Bytes| {
+                        let n = person_of(&body);
+                        let answer = n.and_then(|n| answers.get(n)).cloned();
+                        async move {
+                            match answer {
+                                Some(answer) => {
+                                    HttpResponse::Ok().content_type("application/json").body(answer)
+                                }
+                                None => HttpResponse::BadRequest()
+                                    .json(serde_json::json!({"error": "invalid_grant"})),
+                            }
+                        }
+                    }),
+                )
     })
     .workers(1)
     .listen(listener)?

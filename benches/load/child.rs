@@ -30,7 +30,8 @@ impl Server {
             let line = line?;
             let mut words = line.split(' ').map(str::to_owned);
             if words.next().as_deref() == Some("ready") {
-                let address = words.next().and_then(|a| a.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
+                let address =
+                    words.next().and_then(|a| a.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
                 return Ok(Self { child, address, facts: words.collect() });
             }
         }
@@ -43,7 +44,9 @@ impl Server {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
         let ticks: u64 = stat
             .rsplit_once(')')
-            .map(|(_, rest)| rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum())
+            .map(|(_, rest)| {
+                rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum()
+            })
             .unwrap_or(0);
         Duration::from_millis(ticks * 10)
     }

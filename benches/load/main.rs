@@ -4,6 +4,13 @@
 //! `-- --smoke` makes a few hundred requests of each kind, to see that the instrument works. Only
 //! loopback is spoken to, and every run is bounded by its number of requests.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    unreachable_pub,
+    reason = "a stopwatch on the real clock is what this is; counts stay far below 2^52"
+)]
+
 mod bare;
 mod child;
 mod client;
@@ -32,9 +39,21 @@ fn main() -> std::io::Result<()> {
     let plan = if arguments.iter().any(|a| a == "--smoke") || cfg!(debug_assertions) {
         Plan { reads: 500, cold_reads: 500, exchanges: 200, grants: vec![100], rounds: 1 }
     } else if arguments.iter().any(|a| a == "--full") {
-        Plan { reads: 400_000, cold_reads: 200_000, exchanges: 60_000, grants: vec![1_000, 100_000, 1_000_000], rounds: 3 }
+        Plan {
+            reads: 400_000,
+            cold_reads: 200_000,
+            exchanges: 60_000,
+            grants: vec![1_000, 100_000, 1_000_000],
+            rounds: 3,
+        }
     } else {
-        Plan { reads: 300_000, cold_reads: 150_000, exchanges: 40_000, grants: vec![1_000, 100_000], rounds: 3 }
+        Plan {
+            reads: 300_000,
+            cold_reads: 150_000,
+            exchanges: 40_000,
+            grants: vec![1_000, 100_000],
+            rounds: 3,
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(measure(&plan))
@@ -71,7 +90,13 @@ struct Figure {
 }
 
 /// The best of several rounds: on a shared machine the noise only ever slows a run down.
-async fn best(server: &Server, rounds: usize, requests: u64, offset: u64, make: &Make) -> std::io::Result<Figure> {
+async fn best(
+    server: &Server,
+    rounds: usize,
+    requests: u64,
+    offset: u64,
+    make: &Make,
+) -> std::io::Result<Figure> {
     let mut best = Figure { per_second: 0.0, cpu_micros: f64::MAX };
     for round in 0..rounds as u64 + 1 {
         let make = make.clone();
@@ -82,7 +107,10 @@ async fn best(server: &Server, rounds: usize, requests: u64, offset: u64, make: 
         let before = server.cpu();
         let run: Run = client::run(server.address, CONNECTIONS, requests, numbered).await?;
         if run.failures > 0 {
-            return Err(std::io::Error::other(format!("{} of {} requests failed", run.failures, run.requests)));
+            return Err(std::io::Error::other(format!(
+                "{} of {} requests failed",
+                run.failures, run.requests
+            )));
         }
         if round > 0 {
             let cpu_micros = (server.cpu() - before).as_secs_f64() * 1e6 / requests as f64;
@@ -100,7 +128,10 @@ fn line(what: &str, figure: Figure, base: Option<Figure>) {
 }
 
 async fn measure(plan: &Plan) -> std::io::Result<()> {
-    println!("{CONNECTIONS} connections, {} workers; the ratio is to the bare program above\n", bare::WORKERS);
+    println!(
+        "{CONNECTIONS} connections, {} workers; the ratio is to the bare program above\n",
+        bare::WORKERS
+    );
     let json = Server::start("json", &[])?;
     let get: Make = Arc::new(|_| b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n".to_vec());
     let bare_json = best(&json, plan.rounds, plan.reads, 0, &get).await?;
@@ -117,12 +148,19 @@ async fn measure(plan: &Plan) -> std::io::Result<()> {
 async fn reads(plan: &Plan, grants: u64, provider: &Server, bare: Figure) -> std::io::Result<()> {
     let directory = tempfile::tempdir()?;
     let start = |cache: u64| {
-        Server::start("locum", &[
-            "--directory".into(), directory.path().display().to_string(),
-            "--provider".into(), provider.address.to_string(),
-            "--grants".into(), grants.to_string(),
-            "--cache-bytes".into(), cache.to_string(),
-        ])
+        Server::start(
+            "locum",
+            &[
+                "--directory".into(),
+                directory.path().display().to_string(),
+                "--provider".into(),
+                provider.address.to_string(),
+                "--grants".into(),
+                grants.to_string(),
+                "--cache-bytes".into(),
+                cache.to_string(),
+            ],
+        )
     };
     // The first start fills the vault; the second one shows how long an opening takes.
     drop(start(16 << 20)?);
@@ -136,13 +174,21 @@ async fn reads(plan: &Plan, grants: u64, provider: &Server, bare: Figure) -> std
     let key = locum.facts[0].clone();
     // A step coprime to any number of grants here visits all of them before it repeats one.
     let all: Make = Arc::new(move |n| read(n.wrapping_mul(7_919) % grants, &key));
-    line("  token of any user, default cache", best(&locum, plan.rounds, plan.cold_reads, 0, &all).await?, Some(bare));
+    line(
+        "  token of any user, default cache",
+        best(&locum, plan.rounds, plan.cold_reads, 0, &all).await?,
+        Some(bare),
+    );
     println!("  after that {:.1} MiB resident", locum.resident());
     drop(locum);
     let locum = start(0)?;
     let key = locum.facts[0].clone();
     let cold: Make = Arc::new(move |n| read(n.wrapping_mul(7_919) % grants, &key));
-    line("  token from the vault, no cache", best(&locum, plan.rounds, plan.cold_reads, 0, &cold).await?, Some(bare));
+    line(
+        "  token from the vault, no cache",
+        best(&locum, plan.rounds, plan.cold_reads, 0, &cold).await?,
+        Some(bare),
+    );
     Ok(())
 }
 
@@ -152,7 +198,9 @@ async fn exchanges(plan: &Plan, provider: &Server) -> std::io::Result<()> {
     let form: Make = Arc::new(|n| {
         let body = format!(
             "grant_type=authorization_code&code={}&client_id={}&client_secret={}&redirect_uri=",
-            bare::code(n).replace('/', "%2F"), bare::CLIENT_ID, bare::CLIENT_SECRET
+            bare::code(n).replace('/', "%2F"),
+            bare::CLIENT_ID,
+            bare::CLIENT_SECRET
         );
         format!(
             "POST / HTTP/1.1\r\nhost: bench\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
@@ -165,11 +213,17 @@ async fn exchanges(plan: &Plan, provider: &Server) -> std::io::Result<()> {
     line("bare actix-web: the same call upstream", bare_post, None);
     drop(post);
     let directory = tempfile::tempdir()?;
-    let locum = Server::start("locum", &[
-        "--directory".into(), directory.path().display().to_string(),
-        "--provider".into(), provider.address.to_string(),
-        "--grants".into(), "0".into(),
-    ])?;
+    let locum = Server::start(
+        "locum",
+        &[
+            "--directory".into(),
+            directory.path().display().to_string(),
+            "--provider".into(),
+            provider.address.to_string(),
+            "--grants".into(),
+            "0".into(),
+        ],
+    )?;
     let exchange: Make = Arc::new(|n| {
         let body = format!("{{\"code\":\"{}\"}}", bare::code(n));
         format!(
@@ -186,5 +240,6 @@ async fn exchanges(plan: &Plan, provider: &Server) -> std::io::Result<()> {
 
 fn read(n: u64, key: &str) -> Vec<u8> {
     let sub = bare::sub(n);
-    format!("GET /v1/users/{sub}/token HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n\r\n").into_bytes()
+    format!("GET /v1/users/{sub}/token HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n\r\n")
+        .into_bytes()
 }
