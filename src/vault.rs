@@ -362,3 +362,6 @@ impl Vault {
         self.0.writer.write(job).await
     }
 }
+
+#[cfg(test)]
+mod tests;
