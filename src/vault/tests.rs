@@ -17,7 +17,9 @@ mod writing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
 
+use futures_util::future::poll_immediate;
 use tempfile::TempDir;
 
 use super::*;
@@ -314,6 +316,25 @@ async fn open_grant(vault: &Vault, id: GrantId) -> Result<String, VaultError> {
         grant.refreshed_at,
         grant.revoke_until,
     ))
+}
+
+/// Stops the writer's thread inside a write until the sender is dropped or used.
+async fn hold(vault: &Vault) -> Sender<()> {
+    let (release, released) = channel::<()>();
+    let (entered, entry) = tokio::sync::oneshot::channel();
+    let held = vault.clone();
+    let write = async move {
+        held.write(move |_| {
+            let _ = entered.send(());
+            let _ = released.recv();
+            Ok(())
+        })
+        .await
+    };
+    // Once polled, the write is queued, and goes on without its caller.
+    assert!(poll_immediate(Box::pin(write)).await.is_none());
+    entry.await.expect("the writer is in it");
+    release
 }
 
 /// Every file below a directory with its bytes.
