@@ -8,6 +8,7 @@ mod exchange;
 mod forget;
 mod harness;
 mod kill;
+mod layers;
 mod needles;
 mod program;
 mod refresh;
