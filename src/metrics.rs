@@ -77,10 +77,8 @@ counted! {
     }
     /// How an exchange went.
     ExchangeOutcome("locum_exchanges_total", "outcome", "Exchanges of authorization codes, by outcome.") {
-        /// A grant was made or renewed.
+        /// A grant was made or renewed, or the remembered answer was given again.
         Connected = "connected",
-        /// The remembered answer was given again.
-        Repeated = "repeated",
         /// The request or its code was refused.
         Refused = "refused",
         /// The person may not connect.

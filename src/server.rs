@@ -58,8 +58,8 @@ pub enum Listener {
 /// Where a server listens. The sockets are bound by the caller, who also removes the files of unix ones.
 #[derive(Debug)]
 pub struct Listeners {
-    /// For apps and programs.
-    pub public: Listener,
+    /// For apps and programs; a command that serves only itself has none.
+    pub public: Option<Listener>,
     /// For the owner's commands: a socket file of mode 0600 or 0660.
     pub admin: Option<UnixListener>,
     /// For scrapes without an API key; loopback only.
@@ -93,8 +93,8 @@ impl Server {
         let Listeners { public, admin, metrics } = listeners;
         let local = |listener: &TcpListener| listener.local_addr();
         let address = match &public {
-            Listener::Tcp(listener) => Some(local(listener)?),
-            Listener::Unix(_) => None,
+            Some(Listener::Tcp(listener)) => Some(local(listener)?),
+            Some(Listener::Unix(_)) | None => None,
         };
         let metrics_address = metrics.as_ref().map(local).transpose()?;
         if metrics_address.is_some_and(|address| !address.ip().is_loopback()) {
@@ -103,6 +103,7 @@ impl Server {
                 "the metrics listener asks nobody who they are and must be on a loopback address",
             ));
         }
+        let rule = admin.as_ref().map(AdminRule::of).transpose()?;
         routes::remove_leftovers(state.vault.path());
         let context = web::Data::new(Context::new(state.clone()));
         let mut running = RunningServer {
@@ -113,13 +114,18 @@ impl Server {
             died: CancellationToken::new(),
             state,
         };
-        running.open(Door::Public, public, &context, None)?;
-        if let Some(listener) = admin {
-            let rule = AdminRule::of(&listener)?;
-            running.open(Door::Admin, Listener::Unix(listener), &context, Some(rule))?;
-        }
-        if let Some(listener) = metrics {
-            running.open(Door::Metrics, Listener::Tcp(listener), &context, None)?;
+        let opened = [
+            public.map(|listener| (Door::Public, listener, None)),
+            admin.map(|listener| (Door::Admin, Listener::Unix(listener), rule)),
+            metrics.map(|listener| (Door::Metrics, Listener::Tcp(listener), None)),
+        ]
+        .into_iter()
+        .flatten()
+        .try_for_each(|(door, listener, rule)| running.open(door, listener, &context, rule));
+        if let Err(error) = opened {
+            // Asking is enough: those that listen already end by themselves.
+            running.handles.iter().for_each(|handle| drop(handle.stop(false)));
+            return Err(error);
         }
         running.state.lifecycle.job("rate_limits", FORGET_BUCKETS, FORGET_BUCKETS, move || {
             context.limits.forget_idle();

@@ -226,8 +226,8 @@ struct Inner {
     writer: Writer,
     clock: Clock,
     rng: Rng,
-    // Last, so that the lock outlives the connections; the writer's thread shares it.
-    _lock: Arc<VaultLock>,
+    // Last, so that the lock outlives the connections; dropping the writer waits for its own.
+    _lock: VaultLock,
 }
 
 /// What a vault is, for `status` and the log.
@@ -271,8 +271,7 @@ impl Vault {
         let readers = (0..readers.max(1))
             .map(|_| schema::open_for_reading(&path).map(Mutex::new))
             .collect::<Result<_, _>>()?;
-        let lock = Arc::new(lock);
-        let writer = Writer::start(conn, lock.clone())?;
+        let writer = Writer::start(conn)?;
         Ok(Self(Arc::new(Inner { path, issuer, keys, root, readers, writer, clock, rng, _lock: lock })))
     }
 
@@ -365,3 +364,6 @@ impl Vault {
         self.0.writer.write(job).await
     }
 }
+
+#[cfg(test)]
+mod tests;

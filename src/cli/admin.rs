@@ -119,8 +119,9 @@ impl Request<'_> {
         if answer.body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&answer.body)
-            .map_err(|_| anyhow::anyhow!("the server's answer is not JSON; is it another version of locum?").into())
+        serde_json::from_slice(&answer.body).map_err(|_| {
+            anyhow::anyhow!("the server's answer is not JSON; is it another version of locum?").into()
+        })
     }
 
     /// Sends it and reads the JSON of a success as `T`.
@@ -129,7 +130,8 @@ impl Request<'_> {
     /// As [`Request::send`].
     pub(super) async fn read<T: serde::de::DeserializeOwned>(self) -> Result<T, Failure> {
         serde_json::from_value(self.send().await?).map_err(|_| {
-            anyhow::anyhow!("the server's answer is not what this locum expects; is it another version?").into()
+            anyhow::anyhow!("the server's answer is not what this locum expects; is it another version?")
+                .into()
         })
     }
 
@@ -226,7 +228,9 @@ fn tell(context: &Context<'_>, place: &Place, server: &str) {
 /// [`super::Exit::Usage`] where nobody sits at a terminal: scripts say `--yes`.
 pub(super) async fn confirm(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::usage(anyhow::anyhow!("{question}\nNobody can be asked here; add --yes to do it")));
+        return Err(Failure::usage(anyhow::anyhow!(
+            "{question}\nNobody can be asked here; add --yes to do it"
+        )));
     }
     output::ask(&format!("{question} [y/N] "));
     // The thread may outlive the command when a signal ends it; nothing depends on it then.

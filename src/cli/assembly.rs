@@ -56,12 +56,10 @@ pub(super) fn refuse_foreign_owner(vault: &Path) -> Result<(), Failure> {
     let owner = nearest.and_then(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.uid());
     match owner {
         // A folder of root's in which the vault is yet to be made: the system itself says who may.
-        Some(owner) if owner != own && (vault.exists() || own == 0) => {
-            Err(Failure::usage(anyhow::anyhow!(
-                "the vault {} belongs to the user {owner}; run the command as that user: `sudo -u '#{owner}' locum …`",
-                vault.display()
-            )))
-        }
+        Some(owner) if owner != own && (vault.exists() || own == 0) => Err(Failure::usage(anyhow::anyhow!(
+            "the vault {} belongs to the user {owner}; run the command as that user: `sudo -u '#{owner}' locum …`",
+            vault.display()
+        ))),
         _ => Ok(()),
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, 
             .await
             .map_err(anyhow::Error::from)?;
         let serving = Serving::start(state, Some(listener))?;
-        let told = Told { base: &serving.address, google: &google, seeded: &seeded, config_file: &config_file };
+        let told =
+            Told { base: &serving.address, google: &google, seeded: &seeded, config_file: &config_file };
         tell(context, &told, &key.expose())?;
         let outcome = serving.until_the_end(&mut signals).await;
         google.stop().await;

@@ -78,8 +78,10 @@ pub(super) fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, F
 
 /// An emulator with three people and a web client, in the real time.
 pub(super) async fn start(listener: TcpListener) -> anyhow::Result<(Emulator, Seeded)> {
-    let settings =
-        EmulatorSettings { listener: Some(listener), ..EmulatorSettings::new(Clock::system(), Rng::system()) };
+    let settings = EmulatorSettings {
+        listener: Some(listener),
+        ..EmulatorSettings::new(Clock::system(), Rng::system())
+    };
     let emulator = Emulator::start(settings).await?;
     let seeded = emulator.world.seed_demo();
     Ok((emulator, seeded))

@@ -211,7 +211,10 @@ fn show(context: &Context<'_>, mut answer: Value, file: Option<KeyFile>) -> Resu
     } else {
         output::data(made.key.expose())?;
     }
-    output::note(&format!("The key {} {end}. It is shown this once; locum keeps only a hash of it.", made.id));
+    output::note(&format!(
+        "The key {} {end}. It is shown this once; locum keeps only a hash of it.",
+        made.id
+    ));
     Ok(())
 }
 
@@ -243,7 +246,10 @@ impl KeyFile {
             .and_then(|()| self.file.write_all(b"\n"))
             .and_then(|()| self.file.sync_all())
             .with_context(|| {
-                format!("{} cannot be written: revoke the key just made and make another", self.path.display())
+                format!(
+                    "{} cannot be written: revoke the key just made and make another",
+                    self.path.display()
+                )
             })?;
         Ok(self.path.clone())
     }

@@ -78,7 +78,7 @@ impl Serving {
         let metrics = config.metrics.listen.map(|address| {
             TcpListener::bind(address).with_context(|| format!("cannot listen on {address} (metrics.listen)"))
         });
-        let listeners = Listeners { public, admin: Some(admin), metrics: metrics.transpose()? };
+        let listeners = Listeners { public: Some(public), admin: Some(admin), metrics: metrics.transpose()? };
         let root_key_id = state.vault.root_id().to_string();
         let server = Server::start(state.clone(), listeners)?;
         state.spawn_jobs();
@@ -164,7 +164,8 @@ fn tell(context: &Context<'_>, loaded: &Loaded, serving: &Serving) -> Result<(),
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         return Ok(());
     }
-    let from = loaded.path.as_ref().map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+    let from =
+        loaded.path.as_ref().map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
     let mut facts = vec![["configuration".to_owned(), from]];
     let mut fact = |name: &str, value: String| facts.push([name.to_owned(), value]);
     fact("vault", format!("{} (root key {root_key_id})", config.vault.path.display()));

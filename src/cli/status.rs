@@ -62,7 +62,10 @@ fn wanted(status: &Status) -> Vec<String> {
     let now = status.now;
     let mut wanted = Vec::new();
     if status.vault.failed {
-        wanted.push("The disk failed under the vault and locum writes no more: look at the disk, then restart locum.".to_owned());
+        wanted.push(
+            "The disk failed under the vault and locum writes no more: look at the disk, then restart locum."
+                .to_owned(),
+        );
     }
     for client in &status.clients {
         if let Some(pause) = &client.paused {
@@ -139,20 +142,33 @@ fn facts(status: &Status) -> Vec<[String; 2]> {
         fact(name, format!("{} {}{cause}, client {}", grants.count, grants.state, client(grants)));
     }
     fact("next grant end", or(status.next_refresh_token_expiry, "none announced"));
-    fact("API keys", format!("{} in force, next end {}", status.api_keys.active, or(status.api_keys.next_expiry, "never")));
-    fact("paused clients", match status.clients.iter().filter(|client| client.paused.is_some()).count() {
-        0 => "none".to_owned(),
-        paused => paused.to_string(),
-    });
-    fact("Google's keys", match (&status.google.keys_fetched_at, &status.google.last_error) {
-        (Some(fetched), None) => format!("fetched {}", relative(*fetched)),
-        (Some(fetched), Some(error)) => format!("fetched {}; since then: {error}", relative(*fetched)),
-        (None, Some(error)) => format!("not fetched: {error}"),
-        (None, None) => "not fetched yet".to_owned(),
-    });
-    fact("clock", status.google.clock_skew_seconds.map_or("not compared yet".to_owned(), |skew| {
-        format!("{} seconds from Google's", skew.abs())
-    }));
+    fact(
+        "API keys",
+        format!("{} in force, next end {}", status.api_keys.active, or(status.api_keys.next_expiry, "never")),
+    );
+    fact(
+        "paused clients",
+        match status.clients.iter().filter(|client| client.paused.is_some()).count() {
+            0 => "none".to_owned(),
+            paused => paused.to_string(),
+        },
+    );
+    fact(
+        "Google's keys",
+        match (&status.google.keys_fetched_at, &status.google.last_error) {
+            (Some(fetched), None) => format!("fetched {}", relative(*fetched)),
+            (Some(fetched), Some(error)) => format!("fetched {}; since then: {error}", relative(*fetched)),
+            (None, Some(error)) => format!("not fetched: {error}"),
+            (None, None) => "not fetched yet".to_owned(),
+        },
+    );
+    fact(
+        "clock",
+        status
+            .google
+            .clock_skew_seconds
+            .map_or("not compared yet".to_owned(), |skew| format!("{} seconds from Google's", skew.abs())),
+    );
     fact("vault", format!("{} KiB, root key {}", status.vault.size / 1024, status.vault.root_id));
     fact("last backup", or(status.vault.last_backup, "never"));
     facts
@@ -184,7 +200,9 @@ mod tests {
     fn a_healthy_locum_wants_nothing() {
         assert_eq!(wanted(&status(|_| {})), Vec::<String>::new());
         let told = output::facts(facts(&status(|_| {})));
-        for words in ["1 active, client main", "fetched 60 minutes ago", "root key 0011223344556677", "in 365 days"] {
+        for words in
+            ["1 active, client main", "fetched 60 minutes ago", "root key 0011223344556677", "in 365 days"]
+        {
             assert!(told.contains(words), "{words}\n{told}");
         }
     }

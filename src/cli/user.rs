@@ -130,7 +130,9 @@ async fn list(context: &Context<'_>, admin: &Admin, state: Option<&str>) -> Resu
         output::data(&output::table(["USER", "EMAIL", "NAME", "CLIENT", "STATE", "SINCE"], rows))?;
     }
     if damaged > 0 {
-        output::warn(&format!("{damaged} people cannot be read: their records are damaged; restore a backup"));
+        output::warn(&format!(
+            "{damaged} people cannot be read: their records are damaged; restore a backup"
+        ));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)

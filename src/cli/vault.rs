@@ -105,12 +105,10 @@ struct NewFile<'a> {
 
 impl<'a> NewFile<'a> {
     fn create(path: &'a Path) -> Result<Self, Failure> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("{} cannot be made (nothing is ever overwritten)", path.display()))?;
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(|| {
+                format!("{} cannot be made (nothing is ever overwritten)", path.display())
+            })?;
         Ok(Self { path, file, kept: false })
     }
 

@@ -17,7 +17,7 @@ use super::admin_peer::AdminPeer;
 use super::context::{Context, Door};
 use super::problem::{Code, Problem};
 use crate::api_keys::{Action, ApiKey};
-use crate::ids::{ApiKeyId, UserId, UserRef};
+use crate::ids::{UserId, UserRef};
 use crate::sessions::SessionUser;
 use crate::tokens::{Reach, ResolveError};
 use crate::vault::UserBinding;
@@ -88,7 +88,7 @@ impl Caller {
 }
 
 /// Which key was shown, for the log.
-pub(super) struct ShownKey(pub(super) ApiKeyId);
+pub(super) struct ShownKey(pub(super) Arc<ApiKey>);
 
 /// The bearer token of a request (RFC 6750 §2.1).
 fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
@@ -135,7 +135,7 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     match context.state.api_keys.verify(token) {
         Ok(key) => {
             context.limits.check_key(&key.id)?;
-            request.extensions_mut().insert(ShownKey(key.id.clone()));
+            request.extensions_mut().insert(ShownKey(key.clone()));
             Ok(Caller::Key(key))
         }
         // Who guesses keys runs into the limit of their address.

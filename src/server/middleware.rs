@@ -64,7 +64,7 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (service, context, door) = (self.service.clone(), self.context.clone(), self.door);
-        let exchange = Exchange { id: context.ids.next(), stopwatch: context.state.clock.stopwatch() };
+        let answering = Answering { id: context.ids.next(), stopwatch: context.state.clock.stopwatch() };
         Box::pin(async move {
             let under_way = context.state.lifecycle.admit();
             let refused = match &under_way {
@@ -73,17 +73,17 @@ where
             };
             if let Err(problem) = refused {
                 let response = request.error_response(problem);
-                return Ok(exchange.finish(&context, response));
+                return Ok(answering.finish(&context, response));
             }
             // A panic may leave no shared state half-changed: what services change, they change in tasks of
             // their own or under locks that survive one.
             match AssertUnwindSafe(async { service.call(request).await }).catch_unwind().await {
-                Ok(Ok(response)) => Ok(exchange.finish(&context, response)),
+                Ok(Ok(response)) => Ok(answering.finish(&context, response)),
                 Ok(Err(error)) => {
-                    Err(exchange
+                    Err(answering
                         .lost(&context, &Problem::new(Code::Internal).because(Lost(error.to_string()))))
                 }
-                Err(_) => Err(exchange.lost(
+                Err(_) => Err(answering.lost(
                     &context,
                     &Problem::new(Code::Internal).because(Lost("a handler panicked".into())),
                 )),
@@ -116,12 +116,12 @@ fn admit(context: &Context, door: Door, request: &ServiceRequest) -> Result<(), 
 }
 
 /// One request and its answer.
-struct Exchange {
+struct Answering {
     id: RequestId,
     stopwatch: Stopwatch,
 }
 
-impl Exchange {
+impl Answering {
     fn finish(&self, context: &Context, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let (request, mut response) = response.into_parts();
         let matched = request.app_data::<Matched>().map_or(routes::TABLE.len(), |matched| matched.0);
@@ -178,7 +178,7 @@ impl Exchange {
             return;
         }
         let extensions = request.extensions();
-        let key = extensions.get::<ShownKey>().map(|shown| shown.0.as_str());
+        let key = extensions.get::<ShownKey>().map(|shown| shown.0.id.as_str());
         let given = request.headers().get(&X_REQUEST_ID).and_then(request_id::sane);
         tracing::debug!(
             request_id = self.id.as_str(),

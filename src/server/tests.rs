@@ -1,1 +1,10 @@
+//! The server through real requests, on free ports, beside the emulator.
 
+mod access;
+mod admin;
+mod exchange;
+mod keys;
+mod limits;
+mod people;
+mod site;
+mod stop;

@@ -2,9 +2,10 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::keyring::Keyring;
+use super::lock::beside;
 use super::{RootSecret, Vault, VaultError, VaultLock, schema, sql};
 use crate::rng::Rng;
 
@@ -116,12 +117,6 @@ fn create_private(path: &Path) -> Result<(), VaultError> {
 
 /// What SQLite may put beside a file.
 const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
 
 /// Removes a copy that was made here, with what SQLite left beside it.
 fn remove_copy(copy: &Path) {

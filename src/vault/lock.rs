@@ -32,7 +32,7 @@ impl VaultLock {
         Self::prepare_directory(directory)?;
         // Before the lock file: one that belongs to another user would keep the owner out.
         check_existing(vault)?;
-        let path = lock_path(vault);
+        let path = beside(vault, ".lock");
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -90,9 +90,10 @@ impl Drop for VaultLock {
     }
 }
 
-fn lock_path(vault: &Path) -> PathBuf {
-    let mut name = vault.as_os_str().to_owned();
-    name.push(".lock");
+/// The path of a file that belongs to another one: the same with something appended.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
     name.into()
 }
 
@@ -127,6 +128,9 @@ fn check_existing(vault: &Path) -> Result<bool, VaultError> {
         ))
     } else if metadata.mode() & 0o077 != 0 {
         unsuitable("other users of this machine can read it; run chmod 600 on it".into())
+    } else if metadata.len() == 0 && std::fs::metadata(beside(vault, "-wal")).is_ok_and(|log| log.len() > 0) {
+        // SQLite would delete the log, which may hold all there is.
+        Err(VaultError::Corrupt("the file is empty, but the log beside it is not".into()))
     } else {
         require_access(vault, Access::READ_OK | Access::WRITE_OK)?;
         Ok(true)

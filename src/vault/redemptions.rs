@@ -55,7 +55,6 @@ impl fmt::Debug for NewRedemption {
 }
 
 /// What is known of a code or an idempotency key.
-#[derive(Debug)]
 pub struct Redemption {
     /// Whether the code of the asking request is this row's.
     pub same_code: bool,
@@ -65,6 +64,17 @@ pub struct Redemption {
     pub same_request: bool,
     /// The remembered answer, while it is kept.
     pub answer: Option<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+/// An answer holds a profile, which has no place in logs.
+impl fmt::Debug for Redemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redemption")
+            .field("same_code", &self.same_code)
+            .field("same_key", &self.same_key)
+            .field("same_request", &self.same_request)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A row as it stands in the table.

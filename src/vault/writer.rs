@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -18,7 +19,7 @@ use rusqlite::backup::{Backup, StepResult};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{VaultError, VaultLock, sql};
+use super::{VaultError, sql};
 
 /// Waiting writes before callers are told to come back: some 0.1 s of work.
 const QUEUE: usize = 4096;
@@ -71,9 +72,11 @@ where
     }
 }
 
-/// The sending side of the writer thread.
+/// The sending side of the writer thread. Dropping it waits until the thread has written what is
+/// queued and closed its connection, so that the vault's lock can be let go after it.
 pub(super) struct Writer {
-    queue: SyncSender<Command>,
+    queue: Option<SyncSender<Command>>,
+    thread: Option<JoinHandle<()>>,
     health: Arc<Health>,
 }
 
@@ -91,18 +94,17 @@ impl fmt::Debug for Writer {
 
 impl Writer {
     /// Hands the connection to a new thread.
-    pub(super) fn start(conn: Connection, lock: Arc<VaultLock>) -> Result<Self, VaultError> {
+    pub(super) fn start(conn: Connection) -> Result<Self, VaultError> {
         let (queue, commands) = sync_channel(QUEUE);
         let health = Arc::new(Health::default());
         // What was deleted just before a crash may still stand in the log.
         health.checkpoint_wanted.store(true, Ordering::SeqCst);
-        let thread =
-            Thread { conn, commands, health: health.clone(), copying: Cell::new(false), _lock: lock };
-        std::thread::Builder::new()
+        let thread = Thread { conn, commands, health: health.clone(), copying: Cell::new(false) };
+        let thread = std::thread::Builder::new()
             .name("vault-writer".into())
             .spawn(move || thread.run())
             .map_err(|error| VaultError::io(&error))?;
-        Ok(Self { queue, health })
+        Ok(Self { queue: Some(queue), thread: Some(thread), health })
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -180,10 +182,20 @@ impl Writer {
     }
 
     fn send(&self, command: Command) -> Result<(), VaultError> {
-        self.queue.try_send(command).map_err(|error| match error {
+        let queue = self.queue.as_ref().ok_or(VaultError::Closed)?;
+        queue.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => VaultError::Busy,
             TrySendError::Disconnected(_) => VaultError::Closed,
         })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -193,8 +205,6 @@ struct Thread {
     health: Arc<Health>,
     /// Whether a backup is under way.
     copying: Cell<bool>,
-    // Last: the vault is nobody else's while this thread may still write what is queued.
-    _lock: Arc<VaultLock>,
 }
 
 impl Thread {
@@ -204,7 +214,6 @@ impl Thread {
             if let Some(closed) = self.obey(command) {
                 let _ = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 drop(self.conn);
-                drop(self._lock);
                 let _ = closed.send(());
                 return;
             }

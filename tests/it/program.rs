@@ -27,9 +27,8 @@ pub struct Google {
 impl Google {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let program = Program::start(
-            bare(folder.path()).args(["--json", "emulator", "--listen", "127.0.0.1:0"]),
-        );
+        let program =
+            Program::start(bare(folder.path()).args(["--json", "emulator", "--listen", "127.0.0.1:0"]));
         let facts = program.facts.clone();
         let base = text(&facts["base_url"]).trim_end_matches('/').to_owned();
         Self { program, base, facts }
@@ -77,8 +76,13 @@ impl Folder {
     pub fn write_private(&self, name: &str, content: &str) {
         use std::io::Write as _;
         let mut options = std::fs::OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(self.file(name)).expect("written");
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.file(name))
+            .expect("written");
         file.write_all(content.as_bytes()).expect("written");
     }
 

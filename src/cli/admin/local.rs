@@ -6,10 +6,10 @@ use crate::cli::private_folder::PrivateFolder;
 use crate::cli::serve::bind;
 use crate::cli::{Context, Failure, assembly};
 use crate::config::Config;
-use crate::server::{Listener, Listeners, RunningServer, Server};
+use crate::server::{Listeners, RunningServer, Server};
 use crate::vault::VaultLock;
 
-/// The same server, on sockets in a folder that only this user can enter, without background jobs.
+/// The same server, on a socket in a folder that only this user can enter, without background jobs.
 pub(super) struct LocalServer {
     server: RunningServer,
     socket: PathBuf,
@@ -24,10 +24,9 @@ impl LocalServer {
         let state = assembly::assemble(config, context.environment, lock).await?;
         let folder = PrivateFolder::create(context.environment.temporary(), "locum")?;
         let socket = folder.path().join("admin");
-        // The files of both go with the folder.
+        // The file goes with the folder.
         let admin = bind(&socket, 0o600)?;
-        let public = bind(&folder.path().join("public"), 0o600)?;
-        let listeners = Listeners { public: Listener::Unix(public), admin: Some(admin), metrics: None };
+        let listeners = Listeners { public: None, admin: Some(admin), metrics: None };
         let server = Server::start(state, listeners)?;
         Ok(Self { server, socket, _folder: folder })
     }

@@ -22,7 +22,9 @@ pub(super) fn failure(status: u16, body: &[u8]) -> Failure {
     let exit = exit(status, &problem);
     let error = match problem {
         Problem { title, .. } if title.is_empty() => {
-            anyhow::anyhow!("the server answered {status} without saying why; is it another version of locum?")
+            anyhow::anyhow!(
+                "the server answered {status} without saying why; is it another version of locum?"
+            )
         }
         Problem { title, detail, code, .. } if detail.is_empty() => anyhow::anyhow!("{title} ({code})"),
         Problem { title, detail, code, .. } => anyhow::anyhow!("{title}: {detail} ({code})"),

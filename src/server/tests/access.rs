@@ -1,0 +1,162 @@
+//! Who may call what: the table of routes, walked with every kind of caller.
+
+use actix_web::http::Method;
+
+use super::super::routes::{Access, TABLE};
+use super::site::{Reply, Site};
+use crate::api_keys::Action;
+use crate::ids::UserId;
+use crate::vault::UserBinding;
+
+/// A path of the pattern that names somebody and something.
+fn path(pattern: &str, user: &str) -> String {
+    pattern.replace("{user}", user).replace("{id}", "aaaaaaaaaaaa")
+}
+
+async fn ask(site: &Site, method: &Method, path: &str, bearer: Option<&str>) -> Reply {
+    let request = site.request(method.as_str(), path).header("x-requested-with", "test");
+    site.send(match bearer {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_route_refuses_whom_its_row_refuses() {
+    let site = Site::start_with("", "").await;
+    let (answer, _) = site.connect(site.alice()).await;
+    let session = answer["session"]["token"].as_str().expect("a session").to_owned();
+    let sub = site.alice().sub.as_str();
+    for resource in TABLE {
+        for route in resource.routes {
+            let path = path(resource.path, sub);
+            let seen = format!("{} {path}", route.method);
+            let nobody = ask(&site, &route.method, &path, None).await;
+            let by_session = ask(&site, &route.method, &path, Some(&session)).await;
+            match route.access {
+                Access::Public => assert_ne!(nobody.status, 401, "{seen}"),
+                Access::Session => {
+                    assert_eq!((nobody.status, nobody.code()), (401, "credentials_missing"), "{seen}");
+                    let admin = site.key(&[Action::Admin]).await;
+                    let by_key = ask(&site, &route.method, &path, Some(&admin)).await;
+                    assert_eq!((by_key.status, by_key.code()), (401, "session_required"), "{seen}");
+                }
+                Access::Key(action) => {
+                    assert_eq!((nobody.status, nobody.code()), (401, "credentials_missing"), "{seen}");
+                    assert!(nobody.header("www-authenticate").starts_with("Bearer"), "{seen}");
+                    assert_eq!(by_session.code(), "api_key_required", "{seen}");
+                    let others: Vec<_> = Action::ALL
+                        .iter()
+                        .copied()
+                        .filter(|other| *other != action && *other != Action::Admin)
+                        .collect();
+                    let refused = ask(&site, &route.method, &path, Some(&site.key(&others).await)).await;
+                    assert_eq!((refused.status, refused.code()), (403, "action_not_allowed"), "{seen}");
+                    assert_eq!(refused.json["action"], action.code(), "{seen}");
+                    let allowed = ask(&site, &route.method, &path, Some(&site.key(&[action]).await)).await;
+                    assert!(!matches!(allowed.status, 401 | 403), "{seen} {}", allowed.text);
+                }
+                Access::Owner => {
+                    assert_eq!((nobody.status, nobody.code()), (401, "credentials_missing"), "{seen}");
+                    assert_eq!(by_session.code(), "api_key_required", "{seen}");
+                    let others: Vec<_> =
+                        Action::ALL.iter().copied().filter(|other| *other != Action::Admin).collect();
+                    let refused = ask(&site, &route.method, &path, Some(&site.key(&others).await)).await;
+                    assert_eq!((refused.status, refused.code()), (403, "owner_required"), "{seen}");
+                    // A bound key could make itself an unbound one.
+                    let bound = site
+                        .bound_key(&[Action::Admin], |new| new.users = UserBinding::Only(vec![UserId(1)]))
+                        .await;
+                    let refused = ask(&site, &route.method, &path, Some(&bound)).await;
+                    assert_eq!((refused.status, refused.code()), (403, "owner_required"), "{seen}");
+                    let admin = site.key(&[Action::Admin]).await;
+                    let allowed = ask(&site, &route.method, &path, Some(&admin)).await;
+                    assert!(!matches!(allowed.status, 401 | 403), "{seen} {}", allowed.text);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_one_is_refused_alike() {
+    let site = Site::start().await;
+    let good = site.key(&[Action::UsersRead]).await;
+    let mut wrong = good.clone();
+    wrong.replace_range(20..21, if &good[20..21] == "a" { "b" } else { "a" });
+    for bad in [&wrong, &good[..good.len() - 1], "locum_", "nonsense", "locum_ä", &"x".repeat(4000)] {
+        let reply = site
+            .send(site.get("/v1/users").header("authorization", format!("Bearer {bad}").as_bytes()))
+            .await;
+        let expected = if bad.is_ascii() { "api_key_invalid" } else { "credentials_missing" };
+        assert_eq!((reply.status, reply.code()), (401, expected), "{bad}");
+    }
+    for scheme in ["Basic", "bearer-ish", ""] {
+        let reply =
+            site.send(site.get("/v1/users").header("authorization", format!("{scheme} {good}"))).await;
+        assert_eq!(reply.code(), "credentials_missing", "{scheme}");
+    }
+    let request = site.get("/v1/users").header("authorization", format!("bEaReR {good}"));
+    assert_eq!(site.send(request).await.status, 200);
+    let twice = site.get("/v1/users").bearer_auth(&good).header("authorization", "Bearer x");
+    assert_eq!(site.send(twice).await.code(), "bad_request");
+}
+
+#[tokio::test]
+async fn ended_keys_say_how_they_ended() {
+    let site = Site::start().await;
+    let expiring =
+        site.bound_key(&[Action::UsersRead], |new| new.expires_at = Some(super::site::START.plus(60))).await;
+    site.clock.advance(std::time::Duration::from_secs(60));
+    let reply = site.send(site.get("/v1/users").bearer_auth(&expiring)).await;
+    assert_eq!((reply.status, reply.code()), (401, "api_key_expired"));
+
+    let revoked = site.key(&[Action::UsersRead]).await;
+    let id = revoked[6..18].parse().expect("an id");
+    site.state.api_keys.revoke(&id).await.expect("revoked");
+    let reply = site.send(site.get("/v1/users").bearer_auth(&revoked)).await;
+    assert_eq!((reply.status, reply.code()), (401, "api_key_revoked"));
+}
+
+#[tokio::test]
+async fn what_is_out_of_reach_looks_like_nothing() {
+    let site = Site::start().await;
+    let (_, alice) = site.connect(site.alice()).await;
+    site.connect(site.bob()).await;
+    let all = [Action::TokensRead, Action::UsersRead, Action::UsersWrite, Action::Admin];
+    let bound = site.bound_key(&all, |new| new.users = UserBinding::Only(vec![alice])).await;
+    let (bob, nobody) = (site.bob().sub.as_str(), "999999999999999999999");
+    let bob_email = site.bob().email.clone();
+    for (method, pattern) in [
+        ("GET", "/v1/users/{}"),
+        ("GET", "/v1/users/{}/token"),
+        ("POST", "/v1/users/{}/refresh"),
+        ("DELETE", "/v1/users/{}"),
+        ("GET", "/v1/users/{}?preview=forget"),
+    ] {
+        let mut seen = Vec::new();
+        for name in [bob, nobody, bob_email.as_str()] {
+            let request = site.request(method, &pattern.replace("{}", name)).bearer_auth(&bound);
+            let reply = site.send(request).await;
+            assert_eq!(reply.status, 404, "{method} {pattern} {name}: {}", reply.text);
+            seen.push(reply.problem());
+        }
+        assert_eq!(seen[0], seen[1], "{method} {pattern}");
+        assert_eq!(seen[0], seen[2], "{method} {pattern}");
+    }
+    // The list, too, holds nobody else, and what is within reach is reached.
+    let list = site.send(site.get("/v1/users").bearer_auth(&bound)).await;
+    let ids: Vec<_> = list.json["users"].as_array().expect("a list").iter().map(|user| &user["id"]).collect();
+    assert_eq!(ids, [site.alice().sub.as_str()]);
+    let own = site.get(&format!("/v1/users/{}/token", site.alice().sub)).bearer_auth(&bound);
+    assert_eq!(site.send(own).await.status, 200);
+
+    // A client out of reach is none that the key knows of.
+    let other = site.bound_key(&all, |new| new.clients = Some(vec!["other".parse().expect("a name")])).await;
+    let path = format!("/v1/users/{}/token", site.alice().sub);
+    assert_eq!(site.send(site.get(&path).bearer_auth(&other)).await.code(), "user_not_found");
+    let named = site.send(site.get(&format!("{path}?client=main")).bearer_auth(&other)).await;
+    let unknown = site.send(site.get(&format!("{path}?client=nothing")).bearer_auth(&other)).await;
+    assert_eq!((named.status, named.problem()), (404, unknown.problem()));
+}
