@@ -4,6 +4,7 @@
 
 mod cli;
 mod connect_again;
+mod docs;
 mod exchange;
 mod forget;
 mod harness;
