@@ -1,6 +1,5 @@
 //! What a running locum is made of.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,8 @@ pub struct AppState {
     pub rng: Rng,
     /// Tasks and their end.
     pub lifecycle: Lifecycle,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The database.
     pub vault: Vault,
     /// Discovery document and key set.
@@ -42,10 +43,8 @@ pub struct AppState {
     pub users: Users,
     /// Session tokens for apps' users.
     pub sessions: Sessions,
-    /// What programs show to locum.
+    /// What programs show.
     pub api_keys: ApiKeys,
-    /// What is counted.
-    pub metrics: Metrics,
 }
 
 impl AppState {
@@ -72,11 +71,13 @@ impl AppState {
         };
         let provider =
             Provider::load(settings, google.clone(), vault.clone(), clock.clone(), lifecycle.clone()).await;
+        let metrics = Metrics::new();
         let tokens = Tokens::new(
             config.clone(),
             vault.clone(),
             google.clone(),
             provider.clone(),
+            metrics.clone(),
             clock.clone(),
             lifecycle.clone(),
         );
@@ -100,12 +101,12 @@ impl AppState {
         );
         let sessions = Sessions::load(config.clone(), vault.clone(), clock.clone(), &rng).await?;
         let api_keys = ApiKeys::load(vault.clone(), clock.clone(), rng.clone()).await?;
-        let metrics = Metrics::new();
         Ok(Self {
             config,
             clock,
             rng,
             lifecycle,
+            metrics,
             vault,
             provider,
             tokens,
@@ -113,51 +114,56 @@ impl AppState {
             users,
             sessions,
             api_keys,
-            metrics,
         })
     }
 
-    /// Starts the background jobs, which end with the lifecycle. A program that only runs one command
-    /// does without them; tests call the steps themselves.
+    /// Starts what runs by itself. Every job is a step that tests call without it.
     pub fn spawn_jobs(&self) {
-        self.job("provider", Duration::ZERO, 30, |state| async move {
-            state.provider.refetch_step().await;
-            Ok::<_, VaultError>(())
-        });
-        self.job("keep_alive", Duration::from_secs(60), 60, |state| async move {
-            state.tokens.keep_alive_step().await.map(drop)
-        });
-        self.job("revocations", Duration::ZERO, 30, |state| async move { state.users.revoke_step().await });
-        self.job("redemptions", Duration::from_secs(60), 60, |state| async move {
-            state.vault.purge_redemptions().await
-        });
-        // Forgotten data is gone from the log, too, within a minute.
-        self.job("checkpoint", Duration::from_secs(30), 30, |state| async move {
-            state.vault.checkpoint_if_wanted().await
-        });
-        self.job("api_key_uses", Duration::from_secs(60), 60, |state| async move {
-            state.api_keys.save_last_uses().await
-        });
-        self.job("metrics", Duration::from_secs(1), 1, |state| async move {
-            state.metrics.upkeep();
-            Ok::<_, VaultError>(())
-        });
-    }
+        const SOON: Duration = Duration::from_millis(50);
+        const A_SECOND: Duration = Duration::from_secs(1);
+        const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+        const A_MINUTE: Duration = Duration::from_secs(60);
 
-    /// A step that fails is logged and tried again in its turn.
-    fn job<F, E>(&self, name: &'static str, first: Duration, seconds: u64, step: fn(Self) -> F)
-    where
-        F: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::error::Error,
-    {
+        // The first fetch of discovery and keys, and every later one, off the way of any request.
         let state = self.clone();
-        self.lifecycle.job(name, first, Duration::from_secs(seconds), move || {
-            let step = step(state.clone());
+        self.lifecycle.job("provider", SOON, A_MINUTE, move || {
+            let provider = state.provider.clone();
+            async move { provider.refetch_step().await }
+        });
+        let state = self.clone();
+        self.lifecycle.job("keep-alive", A_MINUTE, A_MINUTE, move || {
+            let tokens = state.tokens.clone();
+            async move { report("keep-alive", tokens.keep_alive_step().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("revoke", SOON, HALF_A_MINUTE, move || {
+            let users = state.users.clone();
+            async move { report("revoke", users.revoke_step().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("vault", HALF_A_MINUTE, HALF_A_MINUTE, move || {
+            let vault = state.vault.clone();
             async move {
-                if let Err(error) = step.await {
-                    tracing::warn!(job = name, %error, "a background job failed and will be tried again");
-                }
+                report("purge", vault.purge_redemptions().await);
+                report("checkpoint", vault.checkpoint_if_wanted().await);
             }
         });
+        let state = self.clone();
+        self.lifecycle.job("api-keys", A_MINUTE, A_MINUTE, move || {
+            let api_keys = state.api_keys.clone();
+            async move { report("api-keys", api_keys.save_last_uses().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("metrics", A_SECOND, A_SECOND, move || {
+            state.metrics.upkeep();
+            async {}
+        });
+    }
+}
+
+/// A job's failure is logged and the job goes on: its next step may find the trouble gone.
+fn report<T, E: std::fmt::Display>(job: &'static str, outcome: Result<T, E>) {
+    if let Err(error) = outcome {
+        tracing::warn!(job, %error, "a background job failed and will be tried again");
     }
 }

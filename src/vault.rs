@@ -64,7 +64,10 @@ pub enum VaultError {
     #[error("the disk that holds the vault is full; free some space, locum goes on by itself")]
     Full,
     /// The file or its directory cannot be written.
-    #[error("the vault cannot be written: the file, its directory or the whole file system is read-only")]
+    #[error(
+        "the vault cannot be written: the file, its directory or the whole file system is read-only for this \
+         user; see who owns the vault's directory, and whether the disk is mounted read-only"
+    )]
     ReadOnly,
     /// The disk failed under a commit. Writing has stopped; locum ends for a clean restart.
     #[error("the disk failed while the vault was written ({0}); locum stops writing and needs a restart")]
@@ -180,6 +183,21 @@ fn sql(error: rusqlite::Error) -> VaultError {
     }
 }
 
+/// Reads a row whose id is its first column. A value of another type or length than the schema's (not
+/// UTF-8, a lookup that is too short) is damage to that row alone, so that a listing can go on past
+/// it; the outer error is SQLite's.
+fn whole_row<T>(
+    table: &'static str,
+    row: &rusqlite::Row<'_>,
+    read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Result<T, VaultError>> {
+    match read(row) {
+        Ok(read) => Ok(Ok(read)),
+        Err(error @ rusqlite::Error::SqliteFailure(..)) => Err(error),
+        Err(_) => Ok(Err(VaultError::damaged(table, row.get(0).unwrap_or_default()))),
+    }
+}
+
 /// How to open a vault.
 #[derive(Clone, Debug)]
 pub struct VaultSettings {
@@ -208,7 +226,7 @@ struct Inner {
     writer: Writer,
     clock: Clock,
     rng: Rng,
-    // Last, so that the lock outlives the connections.
+    // Last, so that the lock outlives the connections; dropping the writer waits for its own.
     _lock: VaultLock,
 }
 
@@ -249,9 +267,7 @@ impl Vault {
         rng: Rng,
     ) -> Result<Self, VaultError> {
         let VaultSettings { path, root, issuer, readers } = settings;
-        let mut conn = schema::open_for_writing(&path)?;
-        schema::migrate(&mut conn, &root, &rng, clock.now())?;
-        let keys = Keyring::open(&conn, &root, &rng)?;
+        let (conn, keys) = schema::open_for_writing(&path, &root, &rng, clock.now())?;
         let readers = (0..readers.max(1))
             .map(|_| schema::open_for_reading(&path).map(Mutex::new))
             .collect::<Result<_, _>>()?;
@@ -348,3 +364,6 @@ impl Vault {
         self.0.writer.write(job).await
     }
 }
+
+#[cfg(test)]
+mod tests;

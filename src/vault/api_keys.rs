@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::keyring::{Keyring, Lookup};
 use super::seal::RowFields;
-use super::{Vault, VaultError, sql};
+use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 use crate::ids::{ApiKeyId, ClientName, UserId};
 use crate::scopes::ScopeSet;
@@ -71,22 +71,24 @@ struct ApiKeyRow {
 }
 
 impl ApiKeyRow {
-    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            key_id: row.get(1)?,
-            name: row.get(2)?,
-            hash: row.get(3)?,
-            actions: row.get(4)?,
-            users: row.get(5)?,
-            clients: row.get(6)?,
-            scopes: row.get(7)?,
-            hosts: row.get(8)?,
-            created_at: row.get(9)?,
-            expires_at: row.get(10)?,
-            revoked_at: row.get(11)?,
-            mac: row.get(12)?,
-            last_used_at: row.get(13)?,
+    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
+        whole_row(TABLE, row, |row| {
+            Ok(Self {
+                id: row.get(0)?,
+                key_id: row.get(1)?,
+                name: row.get(2)?,
+                hash: row.get(3)?,
+                actions: row.get(4)?,
+                users: row.get(5)?,
+                clients: row.get(6)?,
+                scopes: row.get(7)?,
+                hosts: row.get(8)?,
+                created_at: row.get(9)?,
+                expires_at: row.get(10)?,
+                revoked_at: row.get(11)?,
+                mac: row.get(12)?,
+                last_used_at: row.get(13)?,
+            })
         })
     }
 
@@ -179,7 +181,7 @@ impl Vault {
             .prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys ORDER BY created_at DESC, key_id"))
             .map_err(sql)?;
         let rows = statement.query_map([], ApiKeyRow::from_sql).map_err(sql)?;
-        rows.map(|row| Ok(row.map_err(sql)?.parse(keys))).collect()
+        rows.map(|row| Ok(row.map_err(sql)?.and_then(|row| row.parse(keys)))).collect()
     }
 
     /// Adds a key.
@@ -236,7 +238,7 @@ impl Vault {
             .optional()
             .map_err(sql)
         })?;
-        let Some(mut row) = found else { return Err(VaultError::Gone) };
+        let Some(mut row) = found.transpose()? else { return Err(VaultError::Gone) };
         let keys = &self.0.keys;
         keys.verify_row(TABLE, row.id, &row.fields(keys), &row.mac)?;
         row.expires_at = expires_at.map(Timestamp::unix);

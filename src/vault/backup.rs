@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::keyring::Keyring;
+use super::lock::beside;
 use super::{RootSecret, Vault, VaultError, VaultLock, schema, sql};
 use crate::rng::Rng;
 
@@ -33,11 +34,12 @@ impl Vault {
         create_private(to)?;
         let outcome = async {
             self.0.writer.backup(to.to_owned()).await?;
-            let (to, root) = (to.to_owned(), self.0.root.clone());
+            let (copy, root) = (to.to_owned(), self.0.root.clone());
             // A whole vault is opened: seconds of work that must not stand in a request's way.
-            tokio::task::spawn_blocking(move || verify(&to, &root))
+            tokio::task::spawn_blocking(move || verify(&copy, &root))
                 .await
                 .map_err(|error| VaultError::Io(error.to_string()))?
+                .and_then(|facts| sync_directory_of(to).map(|()| facts))
         }
         .await;
         match outcome {
@@ -52,7 +54,7 @@ impl Vault {
                 Ok(facts)
             }
             Err(error) => {
-                let _ = std::fs::remove_file(to);
+                remove_copy(to);
                 Err(error)
             }
         }
@@ -84,14 +86,22 @@ impl Vault {
             copy.sync_all().map_err(io)?;
             drop(copy);
             let facts = verify(&partial, root)?;
+            // SQLite would take a log that was left here for this file's own.
+            for suffix in COMPANIONS {
+                let companion = beside(vault, suffix);
+                if companion.exists() {
+                    return Err(VaultError::Exists(companion));
+                }
+            }
             // A hard link fails where a rename would overwrite.
             std::fs::hard_link(&partial, vault).map_err(|error| match error.kind() {
                 std::io::ErrorKind::AlreadyExists => VaultError::Exists(vault.to_owned()),
                 _ => VaultError::io(&error),
             })?;
+            sync_directory_of(vault)?;
             Ok(facts)
         })();
-        let _ = std::fs::remove_file(&partial);
+        remove_copy(&partial);
         outcome
     }
 }
@@ -105,12 +115,30 @@ fn create_private(path: &Path) -> Result<(), VaultError> {
     })
 }
 
+/// What SQLite may put beside a file.
+const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// Removes a copy that was made here, with what SQLite left beside it.
+fn remove_copy(copy: &Path) {
+    let _ = std::fs::remove_file(copy);
+    for suffix in COMPANIONS {
+        let _ = std::fs::remove_file(beside(copy, suffix));
+    }
+}
+
+/// Makes a new name durable: syncing a file does not sync the directory that names it.
+fn sync_directory_of(path: &Path) -> Result<(), VaultError> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| VaultError::io(&error))
+}
+
 /// Opens every record of a file that nobody else uses.
 fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     let conn = schema::open_for_reading(path)?;
-    let version = schema::schema_version(&conn)?;
-    if version > schema::SCHEMA_VERSION {
-        return Err(VaultError::Newer { found: version, known: schema::SCHEMA_VERSION });
+    if schema::schema_version(&conn)? == 0 {
+        return Err(VaultError::NotAVault);
     }
     let check: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(sql)?;
     if check != "ok" {
@@ -121,6 +149,8 @@ fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     let grants = Vault::verify_grants(&conn, &keys)?;
     let api_keys = Vault::read_api_keys(&conn, &keys)?.into_iter().collect::<Result<Vec<_>, _>>()?;
     Vault::read_signing_keys(&conn, &keys)?;
+    Vault::verify_redemptions(&conn, &keys)?;
+    Vault::verify_documents(&conn, &keys)?;
     drop(conn);
     let size = std::fs::metadata(path).map_err(|error| VaultError::io(&error))?.len();
     Ok(BackupFacts {

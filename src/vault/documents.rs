@@ -2,7 +2,7 @@
 //! without network still verifies. Public, but guarded by a MAC: whoever could put a key set of
 //! their own here could sign anybody in.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::keyring::Keyring;
 use super::seal::RowFields;
@@ -56,26 +56,40 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or the row is damaged.
     pub async fn load_document(&self, kind: DocumentKind) -> Result<Option<StoredDocument>, VaultError> {
-        let found = self.read(|conn| {
-            conn.prepare_cached("SELECT body, fetched_at, fresh_until, mac FROM documents WHERE kind = ?")
-                .and_then(|mut statement| {
-                    statement
-                        .query_row([kind.code()], |row| {
-                            let document = StoredDocument {
-                                body: row.get(0)?,
-                                fetched_at: Timestamp::from_unix(row.get(1)?),
-                                fresh_until: Timestamp::from_unix(row.get(2)?),
-                            };
-                            Ok((document, row.get::<_, Vec<u8>>(3)?))
-                        })
-                        .optional()
-                })
-                .map_err(sql)
-        })?;
+        self.read(|conn| Self::read_document(conn, &self.0.keys, kind))
+    }
+
+    fn read_document(
+        conn: &Connection,
+        keys: &Keyring,
+        kind: DocumentKind,
+    ) -> Result<Option<StoredDocument>, VaultError> {
+        let found = conn
+            .prepare_cached("SELECT body, fetched_at, fresh_until, mac FROM documents WHERE kind = ?")
+            .and_then(|mut statement| {
+                statement
+                    .query_row([kind.code()], |row| {
+                        let document = StoredDocument {
+                            body: row.get(0)?,
+                            fetched_at: Timestamp::from_unix(row.get(1)?),
+                            fresh_until: Timestamp::from_unix(row.get(2)?),
+                        };
+                        Ok((document, row.get::<_, Vec<u8>>(3)?))
+                    })
+                    .optional()
+            })
+            .map_err(sql)?;
         let Some((document, mac)) = found else { return Ok(None) };
-        let keys = &self.0.keys;
         keys.verify_row(TABLE, 0, &document.fields(keys, kind), &mac)?;
         Ok(Some(document))
+    }
+
+    /// Checks every document of a file.
+    pub(super) fn verify_documents(conn: &Connection, keys: &Keyring) -> Result<(), VaultError> {
+        for kind in [DocumentKind::Discovery, DocumentKind::KeySet] {
+            Self::read_document(conn, keys, kind)?;
+        }
+        Ok(())
     }
 
     /// Puts a document in the place of the stored one.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::keyring::{Keyring, Lookup};
 use super::seal::{Place, RowFields, Sealed};
-use super::{Vault, VaultError, sql};
+use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 use crate::grant::GrantState;
 use crate::ids::{GrantId, OAuthClientId, UserId};
@@ -140,20 +140,28 @@ const COLUMNS: &str = "id, user_id, client_id, scopes, state, cause, since, toke
 impl Grant {
     /// Reads a row and checks its MAC. The outer error is SQLite's, the inner one a damaged row.
     fn from_sql(row: &Row<'_>, keys: &Keyring) -> rusqlite::Result<Result<Self, VaultError>> {
-        let id: i64 = row.get(0)?;
-        let state_code: String = row.get(4)?;
+        Ok(whole_row(TABLE, row, Self::read)?.and_then(|(grant, scopes, mac)| {
+            let grant = grant.ok_or_else(|| VaultError::damaged(TABLE, row.get(0).unwrap_or_default()))?;
+            keys.verify_row(TABLE, grant.id.0, &grant.fields(keys, &scopes), &mac).map(|()| grant)
+        }))
+    }
+
+    /// The row with its scopes as they are stored, and its MAC; no grant when the state or the client
+    /// cannot be read.
+    fn read(row: &Row<'_>) -> rusqlite::Result<(Option<Self>, String, Vec<u8>)> {
+        let state: String = row.get(4)?;
         let cause: Option<String> = row.get(5)?;
         let client_id: String = row.get(2)?;
         let scopes: String = row.get(3)?;
-        let mac: Vec<u8> = row.get(19)?;
+        let mac = row.get(19)?;
         let time = |seconds: Option<i64>| seconds.map(Timestamp::from_unix);
         let (Some(state), Ok(client_id)) =
-            (GrantState::from_codes(&state_code, cause.as_deref()), client_id.parse())
+            (GrantState::from_codes(&state, cause.as_deref()), client_id.parse())
         else {
-            return Ok(Err(VaultError::damaged(TABLE, id)));
+            return Ok((None, scopes, mac));
         };
         let grant = Self {
-            id: GrantId(id),
+            id: GrantId(row.get(0)?),
             user: UserId(row.get(1)?),
             client_id,
             scopes: ScopeSet::parse(&scopes),
@@ -174,7 +182,7 @@ impl Grant {
                 access: row.get::<_, Option<Vec<u8>>>(14)?.map(Sealed),
             },
         };
-        Ok(keys.verify_row(TABLE, id, &grant.fields(keys, &scopes), &mac).map(|()| grant))
+        Ok((Some(grant), scopes, mac))
     }
 
     /// The columns in the order in which the MAC covers them. `scopes` is the column's own text: a
@@ -352,9 +360,10 @@ impl Vault {
             matches!(change.access, AccessChange::Erase) || change.state == Some(GrantState::Revoking);
         self.apply(&mut grant, change, self.0.clock.now());
         let write = self.writing(grant.clone());
-        self.write(write).await?;
         if erases {
-            self.0.writer.want_checkpoint();
+            self.0.writer.erase(write).await?;
+        } else {
+            self.write(write).await?;
         }
         Ok(grant)
     }
@@ -380,44 +389,47 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_grants_of(&self, user: UserId) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants("WHERE user_id = ? ORDER BY client_id", [user.0])
+        self.select_grants("WHERE user_id = ? ORDER BY client_id", [user.0])?.into_iter().collect()
     }
 
-    /// A client's active grants that Google last saw before `before`, longest idle first.
+    /// A client's active grants that Google last saw before `before`, longest idle first. Damaged rows
+    /// are logged and left out: one of them must not keep the others from being refreshed.
     ///
     /// # Errors
-    /// When the vault cannot be read or a row is damaged.
+    /// When the vault cannot be read.
     pub async fn load_idle_grants(
         &self,
         client: &OAuthClientId,
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants(
+        let grants = self.select_grants(
             "WHERE state = 'active' AND client_id = ? AND refreshed_at < ? ORDER BY refreshed_at LIMIT ?",
             params![client.as_str(), before.unix(), to_limit(limit)],
-        )
+        )?;
+        Ok(sound(grants))
     }
 
-    /// Grants on their way out, to be revoked at Google and deleted.
+    /// Grants on their way out, to be revoked at Google and deleted. Damaged rows are logged and left
+    /// out: one of them must not keep the others from being forgotten.
     ///
     /// # Errors
-    /// When the vault cannot be read or a row is damaged.
+    /// When the vault cannot be read.
     pub async fn load_revoking_grants(&self, limit: usize) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants("WHERE state = 'revoking' LIMIT ?", [to_limit(limit)])
+        Ok(sound(self.select_grants("WHERE state = 'revoking' LIMIT ?", [to_limit(limit)])?))
     }
 
     fn select_grants(
         &self,
         condition: &str,
         arguments: impl rusqlite::Params,
-    ) -> Result<Vec<Grant>, VaultError> {
+    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
         self.read(|conn| {
             let mut statement =
                 conn.prepare_cached(&format!("SELECT {COLUMNS} FROM grants {condition}")).map_err(sql)?;
             let rows =
                 statement.query_map(arguments, |row| Grant::from_sql(row, &self.0.keys)).map_err(sql)?;
-            rows.map(|row| row.map_err(sql)?).collect()
+            rows.map(|row| row.map_err(sql)).collect()
         })
     }
 
@@ -505,6 +517,11 @@ impl Vault {
         }
         Ok(count)
     }
+}
+
+fn sound(grants: Vec<Result<Grant, VaultError>>) -> Vec<Grant> {
+    let log = |damage: &VaultError| tracing::error!(%damage, "a grant was left out");
+    grants.into_iter().filter_map(|grant| grant.inspect_err(log).ok()).collect()
 }
 
 fn to_limit(limit: usize) -> i64 {

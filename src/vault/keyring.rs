@@ -168,7 +168,12 @@ impl Keyring {
             (Some(active), Some(index)) => {
                 Ok(Self { vault_id, root_id, active, terms, index, rng: rng.clone() })
             }
-            _ => Err(VaultError::WrongRootKey { given: root_id, wanted }),
+            // The right root key, but a wrapped key is missing beside the others.
+            (Some(_), None) | (None, Some(_)) => Err(VaultError::damaged("data_keys", 0)),
+            (None, None) => match wanted {
+                Some(_) => Err(VaultError::WrongRootKey { given: root_id, wanted }),
+                None => Err(VaultError::damaged("data_keys", 0)),
+            },
         }
     }
 
@@ -264,12 +269,15 @@ impl Purpose {
 fn root_key(secret: &RootSecret, salt: Option<&[u8; 16]>) -> Result<SecretKey, VaultError> {
     match (secret, salt) {
         (RootSecret::Key(key), None) => Ok(key.clone()),
+        (RootSecret::Passphrase(phrase), Some(_)) if phrase.expose().is_empty() => {
+            Err(VaultError::UnusableRootKey("the pass-phrase is empty; configure another"))
+        }
         (RootSecret::Passphrase(phrase), Some(salt)) => {
             let params = argon2::Params::new(64 * 1024, 3, 1, Some(32)).expect("within Argon2's limits");
             let argon = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
             let mut key = Zeroizing::new([0; 32]);
             argon.hash_password_into(phrase.expose().as_bytes(), salt, &mut *key).map_err(|_| {
-                VaultError::UnusableRootKey("the pass-phrase cannot be stretched; is it empty?")
+                VaultError::UnusableRootKey("the pass-phrase cannot be stretched; configure a shorter one")
             })?;
             Ok(SecretKey::new(*key))
         }

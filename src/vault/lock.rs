@@ -5,6 +5,9 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+use rustix::io::Errno;
+
 use super::VaultError;
 
 /// The lock of one vault file, held until dropped. A crash leaves nothing to clear: the operating
@@ -16,7 +19,7 @@ pub struct VaultLock {
 
 impl VaultLock {
     /// Takes the lock, making the vault's directory first if it is missing, and checks that the
-    /// directory, the file system and the file's mode can hold secrets.
+    /// directory, the file system, and the file's owner and mode can hold secrets.
     ///
     /// # Errors
     /// [`VaultError::InUse`] when another process holds it; [`VaultError::Unsuitable`] when the place
@@ -27,7 +30,9 @@ impl VaultLock {
             _ => Path::new("."),
         };
         Self::prepare_directory(directory)?;
-        let path = lock_path(vault);
+        // Before the lock file: one that belongs to another user would keep the owner out.
+        check_existing(vault)?;
+        let path = beside(vault, ".lock");
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -36,7 +41,13 @@ impl VaultLock {
             .mode(0o600)
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
-            .map_err(|error| VaultError::io(&error))?;
+            .map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::LOOP | Errno::ISDIR) => VaultError::Unsuitable {
+                    path: vault.to_owned(),
+                    problem: format!("{} is not a regular file; remove it", path.display()),
+                },
+                _ => VaultError::io(&error),
+            })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -60,12 +71,14 @@ impl VaultLock {
     /// Makes the directory (0700) if it is missing and checks that it can hold a vault.
     pub(super) fn prepare_directory(directory: &Path) -> Result<(), VaultError> {
         if !directory.exists() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)
-                .map_err(|error| VaultError::io(&error))?;
+            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
+                VaultError::Unsuitable {
+                    path: directory.to_owned(),
+                    problem: format!("the directory cannot be made ({error})"),
+                }
+            })?;
         }
+        require_access(directory, Access::WRITE_OK | Access::EXEC_OK)?;
         refuse_network_file_system(directory)?;
         refuse_open_directory(directory)
     }
@@ -77,31 +90,60 @@ impl Drop for VaultLock {
     }
 }
 
-fn lock_path(vault: &Path) -> PathBuf {
-    let mut name = vault.as_os_str().to_owned();
-    name.push(".lock");
+/// The path of a file that belongs to another one: the same with something appended.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
     name.into()
 }
 
-/// Creates the vault's file 0600 so that SQLite's own umask-dependent creation never decides, and
-/// refuses an existing one that others can read.
+/// Creates the vault's file 0600 so that SQLite's own umask-dependent creation never decides.
 fn make_file_private(vault: &Path) -> Result<(), VaultError> {
-    let unsuitable =
-        |problem: &str| VaultError::Unsuitable { path: vault.to_owned(), problem: problem.into() };
-    match std::fs::symlink_metadata(vault) {
-        Ok(metadata) if !metadata.is_file() => Err(unsuitable("it is not a regular file")),
-        Ok(metadata) if metadata.mode() & 0o077 != 0 => {
-            Err(unsuitable("other users of this machine can read it; run chmod 600 on it"))
-        }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(vault)
-            .map(drop)
-            .map_err(|error| VaultError::io(&error)),
-        Err(error) => Err(VaultError::io(&error)),
+    if check_existing(vault)? {
+        return Ok(());
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(vault)
+        .map(drop)
+        .map_err(|error| VaultError::io(&error))
+}
+
+/// Whether there is a vault file; refuses one that is not ours alone.
+fn check_existing(vault: &Path) -> Result<bool, VaultError> {
+    let unsuitable = |problem: String| Err(VaultError::Unsuitable { path: vault.to_owned(), problem });
+    let metadata = match std::fs::symlink_metadata(vault) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(VaultError::io(&error)),
+    };
+    let owner = metadata.uid();
+    if !metadata.is_file() {
+        unsuitable("it is not a regular file".into())
+    } else if owner != rustix::process::geteuid().as_raw() {
+        unsuitable(format!(
+            "it belongs to the user with id {owner}; run locum as that user (sudo -u '#{owner}')"
+        ))
+    } else if metadata.mode() & 0o077 != 0 {
+        unsuitable("other users of this machine can read it; run chmod 600 on it".into())
+    } else if metadata.len() == 0 && std::fs::metadata(beside(vault, "-wal")).is_ok_and(|log| log.len() > 0) {
+        // SQLite would delete the log, which may hold all there is.
+        Err(VaultError::Corrupt("the file is empty, but the log beside it is not".into()))
+    } else {
+        require_access(vault, Access::READ_OK | Access::WRITE_OK)?;
+        Ok(true)
+    }
+}
+
+/// SQLite would open a file it may not write for reading only, and call a directory it may not write
+/// a file it cannot open.
+fn require_access(path: &Path, access: Access) -> Result<(), VaultError> {
+    match rustix::fs::access(path, access) {
+        Ok(()) => Ok(()),
+        Err(Errno::ACCESS | Errno::ROFS | Errno::PERM) => Err(VaultError::ReadOnly),
+        Err(error) => Err(VaultError::io(&error.into())),
     }
 }
 

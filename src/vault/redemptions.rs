@@ -1,14 +1,17 @@
 //! Codes that were redeemed, and the answers that a lost one can be given again.
 //!
-//! A code is known by its keyed hash for an hour, its answer (sealed) for ten minutes.
+//! A code is known by its keyed hash for an hour, its answer (sealed) for ten minutes. The row's MAC
+//! ties the answer to the request it was given to: without it, whoever can write the file could hand
+//! one person's answer, and with it a session, to another person's request. The answer itself stands
+//! outside the MAC, since it is erased before the row; its seal names the row.
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::keyring::Lookup;
-use super::seal::{Place, Sealed};
-use super::{Vault, VaultError, sql};
+use super::keyring::{Keyring, Lookup};
+use super::seal::{Place, RowFields, Sealed};
+use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -52,7 +55,6 @@ impl fmt::Debug for NewRedemption {
 }
 
 /// What is known of a code or an idempotency key.
-#[derive(Debug)]
 pub struct Redemption {
     /// Whether the code of the asking request is this row's.
     pub same_code: bool,
@@ -62,6 +64,65 @@ pub struct Redemption {
     pub same_request: bool,
     /// The remembered answer, while it is kept.
     pub answer: Option<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+/// An answer holds a profile, which has no place in logs.
+impl fmt::Debug for Redemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redemption")
+            .field("same_code", &self.same_code)
+            .field("same_key", &self.same_key)
+            .field("same_request", &self.same_request)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A row as it stands in the table.
+struct RedemptionRow {
+    id: i64,
+    marks: CodeMarks,
+    user: Option<i64>,
+    answer: Option<Sealed>,
+    answered_at: i64,
+    mac: Vec<u8>,
+}
+
+const COLUMNS: &str = "id, code_lookup, idempotency_lookup, request, user_id, answer, answered_at, mac";
+
+impl RedemptionRow {
+    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
+        whole_row(TABLE, row, |row| {
+            Ok(Self {
+                id: row.get(0)?,
+                marks: CodeMarks { code: row.get(1)?, idempotency_key: row.get(2)?, request: row.get(3)? },
+                user: row.get(4)?,
+                answer: row.get::<_, Option<Vec<u8>>>(5)?.map(Sealed),
+                answered_at: row.get(6)?,
+                mac: row.get(7)?,
+            })
+        })
+    }
+
+    fn fields(&self, keys: &Keyring) -> RowFields {
+        keys.row(TABLE, self.id)
+            .bytes(&self.marks.code)
+            .maybe_bytes(self.marks.idempotency_key.as_ref().map(<[u8; 32]>::as_slice))
+            .bytes(&self.marks.request)
+            .maybe_int(self.user)
+            .int(self.answered_at)
+    }
+
+    fn verify(&self, keys: &Keyring) -> Result<(), VaultError> {
+        keys.verify_row(TABLE, self.id, &self.fields(keys), &self.mac)
+    }
+
+    fn open_answer(&self, keys: &Keyring) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, VaultError> {
+        self.answer.as_ref().map(|answer| keys.open_sealed(place(self.id), answer)).transpose()
+    }
+}
+
+fn place(row: i64) -> Place {
+    Place { table: TABLE, column: ANSWER, row }
 }
 
 type WriteRedemption = Box<dyn FnOnce(&Connection) -> Result<(), VaultError> + Send>;
@@ -84,66 +145,66 @@ impl Vault {
     /// When the vault cannot be read or the answer is damaged.
     pub async fn load_redemption(&self, marks: &CodeMarks) -> Result<Option<Redemption>, VaultError> {
         let now = self.0.clock.now();
-        type Found = (i64, [u8; 32], Option<[u8; 32]>, [u8; 32], Option<Vec<u8>>, i64);
-        let found: Option<Found> = self.read(|conn| {
-            conn.prepare_cached(
-                "SELECT id, code_lookup, idempotency_lookup, request, answer, answered_at FROM redemptions \
-                 WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND answered_at > ?3 \
-                 ORDER BY idempotency_lookup IS ?2 DESC LIMIT 1",
-            )
-            .and_then(|mut statement| {
-                statement
-                    .query_row(
-                        params![marks.code, marks.idempotency_key, now.plus(-CODE_LIFETIME).unix()],
-                        |row| {
-                            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
-                        },
-                    )
-                    .optional()
-            })
-            .map_err(sql)
+        let keys = &self.0.keys;
+        let found = self.read(|conn| {
+            let mut statement = conn
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM redemptions \
+                     WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND answered_at > ?3 \
+                     ORDER BY idempotency_lookup IS ?2 DESC LIMIT 1"
+                ))
+                .map_err(sql)?;
+            let arguments = params![marks.code, marks.idempotency_key, now.plus(-CODE_LIFETIME).unix()];
+            statement.query_row(arguments, RedemptionRow::from_sql).optional().map_err(sql)
         })?;
-        let Some((id, code, key, request, answer, answered_at)) = found else { return Ok(None) };
-        let answer = answer
-            .filter(|_| now.since(Timestamp::from_unix(answered_at)) <= ANSWER_LIFETIME)
-            .map(|sealed| {
-                self.0.keys.open_sealed(Place { table: TABLE, column: ANSWER, row: id }, &Sealed(sealed))
-            })
-            .transpose()?;
+        let Some(mut row) = found.transpose()? else { return Ok(None) };
+        row.verify(keys)?;
+        if now.since(Timestamp::from_unix(row.answered_at)) >= ANSWER_LIFETIME {
+            row.answer = None;
+        }
         Ok(Some(Redemption {
-            same_code: code == marks.code,
-            same_key: key.is_some() && key == marks.idempotency_key,
-            same_request: request == marks.request,
-            answer,
+            same_code: row.marks.code == marks.code,
+            same_key: row.marks.idempotency_key.is_some()
+                && row.marks.idempotency_key == marks.idempotency_key,
+            same_request: row.marks.request == marks.request,
+            answer: row.open_answer(keys)?,
         }))
     }
 
     /// The job that writes a redemption beside whatever else its transaction holds.
     pub(super) fn prepare_redemption(&self, new: NewRedemption, user: Option<UserId>) -> WriteRedemption {
-        let id = self.0.rng.row_id();
-        let answer = self.0.keys.seal(Place { table: TABLE, column: ANSWER, row: id }, &new.answer);
-        let (marks, now) = (new.marks, self.0.clock.now().unix());
+        let (id, keys) = (self.0.rng.row_id(), &self.0.keys);
+        let mut row = RedemptionRow {
+            id,
+            marks: new.marks,
+            user: user.map(|user| user.0),
+            answer: Some(keys.seal(place(id), &new.answer)),
+            answered_at: self.0.clock.now().unix(),
+            mac: Vec::new(),
+        };
+        row.mac = keys.row_mac(&row.fields(keys));
         Box::new(move |conn| {
             // A code Google gave out again after the hour, or a key used again after it, may find an old row.
             conn.prepare_cached(
                 "DELETE FROM redemptions WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND answered_at <= ?3",
             )
-            .and_then(|mut s| s.execute(params![marks.code, marks.idempotency_key, now - CODE_LIFETIME]))
+            .and_then(|mut s| {
+                s.execute(params![row.marks.code, row.marks.idempotency_key, row.answered_at - CODE_LIFETIME])
+            })
             .map_err(sql)?;
-            conn.prepare_cached(
-                "INSERT INTO redemptions \
-                 (id, code_lookup, idempotency_lookup, request, user_id, answer, answered_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )
+            conn.prepare_cached(&format!(
+                "INSERT INTO redemptions ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            ))
             .and_then(|mut s| {
                 s.execute(params![
-                    id,
-                    marks.code,
-                    marks.idempotency_key,
-                    marks.request,
-                    user.map(|user| user.0),
-                    answer.0,
-                    now
+                    row.id,
+                    row.marks.code,
+                    row.marks.idempotency_key,
+                    row.marks.request,
+                    row.user,
+                    row.answer.map(|answer| answer.0),
+                    row.answered_at,
+                    row.mac
                 ])
             })
             .map(drop)
@@ -166,22 +227,29 @@ impl Vault {
     /// When the vault cannot be written.
     pub async fn purge_redemptions(&self) -> Result<(), VaultError> {
         let now = self.0.clock.now().unix();
-        let purged = self
-            .write(move |conn| {
-                let answers = conn
-                    .execute(
-                        "UPDATE redemptions SET answer = NULL WHERE answer IS NOT NULL AND answered_at <= ?",
-                        [now - ANSWER_LIFETIME],
-                    )
+        self.0
+            .writer
+            .erase(move |conn| {
+                conn.execute(
+                    "UPDATE redemptions SET answer = NULL WHERE answer IS NOT NULL AND answered_at <= ?",
+                    [now - ANSWER_LIFETIME],
+                )
+                .map_err(sql)?;
+                conn.execute("DELETE FROM redemptions WHERE answered_at <= ?", [now - CODE_LIFETIME])
                     .map_err(sql)?;
-                let codes = conn
-                    .execute("DELETE FROM redemptions WHERE answered_at <= ?", [now - CODE_LIFETIME])
-                    .map_err(sql)?;
-                Ok(answers + codes)
+                Ok(())
             })
-            .await?;
-        if purged > 0 {
-            self.0.writer.want_checkpoint();
+            .await
+    }
+
+    /// Checks every redemption of a file and opens its answer.
+    pub(super) fn verify_redemptions(conn: &Connection, keys: &Keyring) -> Result<(), VaultError> {
+        let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM redemptions")).map_err(sql)?;
+        let mut rows = statement.query([]).map_err(sql)?;
+        while let Some(row) = rows.next().map_err(sql)? {
+            let row = RedemptionRow::from_sql(row).map_err(sql)??;
+            row.verify(keys)?;
+            row.open_answer(keys)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::keyring::Keyring;
@@ -48,13 +49,32 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, VaultError> {
          PRAGMA synchronous = FULL;",
     )
     .map_err(sql)?;
+    // A trigger or a view can only be the work of somebody who can write the file.
+    for (setting, on) in [
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+    ] {
+        conn.set_db_config(setting, on).map_err(sql)?;
+    }
     #[cfg(target_vendor = "apple")]
     conn.execute_batch("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;").map_err(sql)?;
     Ok(conn)
 }
 
-pub(super) fn open_for_writing(path: &Path) -> Result<Connection, VaultError> {
-    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+/// Opens the file and its keys, making both for a new vault. Nothing is written to an existing file
+/// before its application, its schema and the root key have been found right.
+pub(super) fn open_for_writing(
+    path: &Path,
+    root: &RootSecret,
+    rng: &Rng,
+    now: Timestamp,
+) -> Result<(Connection, Keyring), VaultError> {
+    let mut conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let version = schema_version(&conn)?;
+    let keys = if version > 0 { Some(Keyring::open(&conn, root, rng)?) } else { None };
+    migrate(&mut conn, version, root, rng, now)?;
+    let keys = keys.map_or_else(|| Keyring::open(&conn, root, rng), Ok)?;
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sql)?;
     if mode != "wal" {
         return Err(VaultError::Unsuitable {
@@ -62,7 +82,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, VaultError> {
             problem: "its file system does not support SQLite's write-ahead log; use a local disk".into(),
         });
     }
-    Ok(conn)
+    Ok((conn, keys))
 }
 
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, VaultError> {
@@ -73,16 +93,13 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, VaultError> {
 
 /// Brings the schema up to this build's, all steps in one transaction, and makes the keys of a new
 /// vault in it.
-pub(super) fn migrate(
+fn migrate(
     conn: &mut Connection,
+    version: i64,
     root: &RootSecret,
     rng: &Rng,
     now: Timestamp,
 ) -> Result<(), VaultError> {
-    let version = schema_version(conn)?;
-    if version > SCHEMA_VERSION {
-        return Err(VaultError::Newer { found: version, known: SCHEMA_VERSION });
-    }
     if version == SCHEMA_VERSION {
         return Ok(());
     }
@@ -99,6 +116,15 @@ pub(super) fn migrate(
     transaction.commit().map_err(sql)
 }
 
+/// The file's schema version: 0 for an empty file, else one that this build knows.
 pub(super) fn schema_version(conn: &Connection) -> Result<i64, VaultError> {
-    conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)
+    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+    let tables: i64 =
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
+    match version {
+        0 if tables == 0 => Ok(0),
+        ..=0 => Err(VaultError::Corrupt(format!("it has tables and schema version {version}"))),
+        1..=SCHEMA_VERSION => Ok(version),
+        found => Err(VaultError::Newer { found, known: SCHEMA_VERSION }),
+    }
 }

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::keyring::Keyring;
 use super::seal::{Place, RowFields, Sealed};
-use super::{Vault, VaultError, sql};
+use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 
 const TABLE: &str = "signing_keys";
@@ -55,18 +55,20 @@ impl Vault {
             .map_err(sql)?;
         let rows = statement
             .query_map([], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, String>(1)?,
-                    Sealed(row.get(2)?),
-                    row.get::<_, Vec<u8>>(3)?,
-                    row.get::<_, i64>(4)?,
-                    row.get::<_, Vec<u8>>(5)?,
-                ))
+                whole_row(TABLE, row, |row| {
+                    Ok((
+                        row.get::<_, i64>(0)?,
+                        row.get::<_, String>(1)?,
+                        Sealed(row.get(2)?),
+                        row.get::<_, Vec<u8>>(3)?,
+                        row.get::<_, i64>(4)?,
+                        row.get::<_, Vec<u8>>(5)?,
+                    ))
+                })
             })
             .map_err(sql)?;
         rows.map(|row| {
-            let (id, kid, sealed, public_key, created_at, mac) = row.map_err(sql)?;
+            let (id, kid, sealed, public_key, created_at, mac) = row.map_err(sql)??;
             keys.verify_row(TABLE, id, &fields(keys, id, &kid, &sealed, &public_key, created_at), &mac)?;
             let place = Place { table: TABLE, column: PRIVATE_KEY, row: id };
             Ok(SigningKeyRecord {

@@ -7,7 +7,7 @@ use super::grants::{Grant, NewGrant};
 use super::keyring::{Keyring, Lookup};
 use super::redemptions::NewRedemption;
 use super::seal::{Place, RowFields, Sealed};
-use super::{Vault, VaultError, sql};
+use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 use crate::ids::{Email, GrantId, Sub, UserId};
 
@@ -65,6 +65,9 @@ pub struct User {
     /// When they first connected.
     pub created_at: Timestamp,
     revision: i64,
+    /// As it was made, under the issuer of that time: another issuer in the configuration must
+    /// neither move a person to it nor unsettle the row's MAC.
+    sub_lookup: [u8; 32],
 }
 
 /// All that one exchange writes, in one transaction.
@@ -106,16 +109,18 @@ struct UserRow {
 const COLUMNS: &str = "id, sub_lookup, email_lookup, profile, session_epoch, created_at, revision, mac";
 
 impl UserRow {
-    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            sub_lookup: row.get(1)?,
-            email_lookup: row.get(2)?,
-            profile: Sealed(row.get(3)?),
-            session_epoch: row.get(4)?,
-            created_at: row.get(5)?,
-            revision: row.get(6)?,
-            mac: row.get(7)?,
+    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
+        whole_row(TABLE, row, |row| {
+            Ok(Self {
+                id: row.get(0)?,
+                sub_lookup: row.get(1)?,
+                email_lookup: row.get(2)?,
+                profile: Sealed(row.get(3)?),
+                session_epoch: row.get(4)?,
+                created_at: row.get(5)?,
+                revision: row.get(6)?,
+                mac: row.get(7)?,
+            })
         })
     }
 
@@ -143,6 +148,7 @@ impl UserRow {
             session_epoch: self.session_epoch,
             created_at: Timestamp::from_unix(self.created_at),
             revision: self.revision,
+            sub_lookup: self.sub_lookup,
         })
     }
 }
@@ -159,7 +165,7 @@ impl Vault {
         );
         let mut row = UserRow {
             id: user.id.0,
-            sub_lookup: self.sub_lookup(&user.profile.sub),
+            sub_lookup: user.sub_lookup,
             email_lookup: user.profile.verified_email().map(|email| self.email_lookup(email)),
             profile: keys.seal(place(user.id.0), &plaintext),
             session_epoch: user.session_epoch,
@@ -186,7 +192,11 @@ impl Vault {
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE sub_lookup = ?"))
                 .map_err(sql)?;
             let row = statement.query_row([lookup], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| row.verify(keys).map(|()| UserId(row.id))).transpose()
+            row.map(|row| {
+                let row = row?;
+                row.verify(keys).map(|()| UserId(row.id))
+            })
+            .transpose()
         })
     }
 
@@ -213,7 +223,7 @@ impl Vault {
                 .map_err(sql)?;
             let rows = statement.query_map([lookup], UserRow::from_sql).map_err(sql)?;
             rows.map(|row| {
-                let row = row.map_err(sql)?;
+                let row = row.map_err(sql)??;
                 row.verify(keys).map(|()| UserId(row.id))
             })
             .collect()
@@ -229,7 +239,7 @@ impl Vault {
             let mut statement =
                 conn.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE id = ?")).map_err(sql)?;
             let row = statement.query_row([id.0], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| row.open(&self.0.keys)).transpose()
+            row.map(|row| row?.open(&self.0.keys)).transpose()
         })
     }
 
@@ -249,11 +259,13 @@ impl Vault {
                 .map_err(sql)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = statement
-                .query_map(params![after.map_or(0, |id| id.0), limit], UserRow::from_sql)
+                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+                    Ok((UserId(row.get(0)?), UserRow::from_sql(row)?))
+                })
                 .map_err(sql)?;
             rows.map(|row| {
-                let row = row.map_err(sql)?;
-                Ok((UserId(row.id), row.open(&self.0.keys)))
+                let (id, row) = row.map_err(sql)?;
+                Ok((id, row.and_then(|row| row.open(&self.0.keys))))
             })
             .collect()
         })
@@ -277,7 +289,10 @@ impl Vault {
         };
         let user = match &old_user {
             Some(old) => User { profile, revision: old.revision + 1, ..old.clone() },
-            None => User { id, profile, session_epoch: 0, created_at: now, revision: 1 },
+            None => {
+                let sub_lookup = self.sub_lookup(&profile.sub);
+                User { id, profile, session_epoch: 0, created_at: now, revision: 1, sub_lookup }
+            }
         };
         let unchanged = old_user.as_ref().is_some_and(|old| old.profile == user.profile);
         let user = if unchanged { old_user.clone().unwrap_or(user) } else { user };
@@ -332,8 +347,9 @@ impl Vault {
     /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
     /// again), [`VaultError::Gone`] when it is gone already.
     pub async fn delete_grant(&self, grant: GrantId) -> Result<bool, VaultError> {
-        let outcome = self
-            .write(move |conn| {
+        self.0
+            .writer
+            .erase(move |conn| {
                 let found: (String, i64) = conn
                     .prepare_cached("SELECT state, user_id FROM grants WHERE id = ?")
                     .and_then(|mut s| s.query_row([grant.0], |row| Ok((row.get(0)?, row.get(1)?))))
@@ -353,9 +369,7 @@ impl Vault {
                 conn.execute("UPDATE redemptions SET answer = NULL WHERE user_id = ?", [user]).map_err(sql)?;
                 Ok(gone == 1)
             })
-            .await;
-        self.0.writer.want_checkpoint();
-        outcome
+            .await
     }
 
     /// How many people there are.
@@ -376,7 +390,7 @@ impl Vault {
         let mut rows = statement.query([]).map_err(sql)?;
         let mut count = 0;
         while let Some(row) = rows.next().map_err(sql)? {
-            UserRow::from_sql(row).map_err(sql)?.open(keys)?;
+            UserRow::from_sql(row).map_err(sql)??.open(keys)?;
             count += 1;
         }
         Ok(count)

@@ -5,11 +5,13 @@
 //! of its own, commits, and only then answers all of them. A failed commit fails them all. After a
 //! disk error nothing more is written.
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -25,6 +27,9 @@ const QUEUE: usize = 4096;
 const GROUP: usize = 256;
 /// Pages copied by a backup between two commit groups: 2 MiB.
 const BACKUP_STEP: i32 = 512;
+
+/// How long a close waits for room in a full queue before it asks again.
+const CLOSE_RETRY: Duration = Duration::from_millis(10);
 
 /// A queued write: runs in the transaction, then hears how the commit went.
 trait Job: Send {
@@ -67,9 +72,11 @@ where
     }
 }
 
-/// The sending side of the writer thread.
+/// The sending side of the writer thread. Dropping it waits until the thread has written what is
+/// queued and closed its connection, so that the vault's lock can be let go after it.
 pub(super) struct Writer {
-    queue: SyncSender<Command>,
+    queue: Option<SyncSender<Command>>,
+    thread: Option<JoinHandle<()>>,
     health: Arc<Health>,
 }
 
@@ -90,12 +97,14 @@ impl Writer {
     pub(super) fn start(conn: Connection) -> Result<Self, VaultError> {
         let (queue, commands) = sync_channel(QUEUE);
         let health = Arc::new(Health::default());
-        let thread = Thread { conn, commands, health: health.clone() };
-        std::thread::Builder::new()
+        // What was deleted just before a crash may still stand in the log.
+        health.checkpoint_wanted.store(true, Ordering::SeqCst);
+        let thread = Thread { conn, commands, health: health.clone(), copying: Cell::new(false) };
+        let thread = std::thread::Builder::new()
             .name("vault-writer".into())
             .spawn(move || thread.run())
             .map_err(|error| VaultError::io(&error))?;
-        Ok(Self { queue, health })
+        Ok(Self { queue: Some(queue), thread: Some(thread), health })
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -104,10 +113,6 @@ impl Writer {
 
     pub(super) async fn failed(&self) {
         self.health.failed.cancelled().await;
-    }
-
-    pub(super) fn want_checkpoint(&self) {
-        self.health.checkpoint_wanted.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn checkpoint_wanted(&self) -> bool {
@@ -122,10 +127,30 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Write(Box::new(Write {
             job: Some(job),
-            outcome: Err(VaultError::Closed),
+            // Stays only if the job panics.
+            outcome: Err(VaultError::Io("a write panicked, and nothing of it was kept".into())),
             reply,
         })))?;
         answer.await.unwrap_or(Err(VaultError::Closed))
+    }
+
+    /// As [`Writer::write`], for a job that erases something: asks for a checkpoint, on the writer's
+    /// thread, so that neither a caller that goes away nor a checkpoint just before the commit loses it.
+    pub(super) async fn erase<T, F>(&self, job: F) -> Result<T, VaultError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, VaultError> + Send + 'static,
+    {
+        let health = self.health.clone();
+        self.write(move |conn| {
+            let before = conn.total_changes();
+            let outcome = job(conn)?;
+            if conn.total_changes() > before {
+                health.checkpoint_wanted.store(true, Ordering::SeqCst);
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     pub(super) async fn checkpoint(&self) -> Result<(), VaultError> {
@@ -142,17 +167,35 @@ impl Writer {
     }
 
     pub(super) async fn close(&self) {
-        let (reply, answer) = oneshot::channel();
-        if self.send(Command::Close(reply)).is_ok() {
-            let _ = answer.await;
+        loop {
+            let (reply, answer) = oneshot::channel();
+            match self.send(Command::Close(reply)) {
+                // A full queue is no reason to leave without what is in it.
+                Err(VaultError::Busy) => tokio::time::sleep(CLOSE_RETRY).await,
+                Err(_) => return,
+                Ok(()) => {
+                    let _ = answer.await;
+                    return;
+                }
+            }
         }
     }
 
     fn send(&self, command: Command) -> Result<(), VaultError> {
-        self.queue.try_send(command).map_err(|error| match error {
+        let queue = self.queue.as_ref().ok_or(VaultError::Closed)?;
+        queue.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => VaultError::Busy,
             TrySendError::Disconnected(_) => VaultError::Closed,
         })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -160,6 +203,8 @@ struct Thread {
     conn: Connection,
     commands: Receiver<Command>,
     health: Arc<Health>,
+    /// Whether a backup is under way.
+    copying: Cell<bool>,
 }
 
 impl Thread {
@@ -180,7 +225,7 @@ impl Thread {
         match command {
             Command::Write(first) => return self.commit_group(first),
             Command::Checkpoint(reply) => {
-                let _ = reply.send(self.checkpoint());
+                let _ = reply.send(self.checkpoint().inspect_err(|error| self.note(error)));
             }
             Command::Backup(to, reply) => {
                 let (outcome, close) = self.backup(&to);
@@ -201,13 +246,20 @@ impl Thread {
         } else {
             self.transact(first, &mut group, &mut after)
         };
-        if matches!(committed, Err(VaultError::DiskFailed(_))) {
-            self.health.failed.cancel();
+        if let Err(error) = &committed {
+            self.note(error);
         }
         for job in group {
             job.finish(&committed);
         }
         after.and_then(|command| self.obey(command))
+    }
+
+    /// After an fsync that failed, nobody knows what the disk holds: no more writes.
+    fn note(&self, error: &VaultError) {
+        if matches!(error, VaultError::DiskFailed(_)) {
+            self.health.failed.cancel();
+        }
     }
 
     fn transact(
@@ -272,6 +324,9 @@ impl Thread {
     /// Steps the copy on this connection, so that writes in between do not restart it.
     fn backup(&self, to: &std::path::Path) -> (Result<(), VaultError>, Option<oneshot::Sender<()>>) {
         let mut close = None;
+        if self.copying.replace(true) {
+            return (Err(VaultError::Busy), None);
+        }
         let outcome = (|| {
             let mut copy = Connection::open(to).map_err(sql)?;
             {
@@ -282,20 +337,18 @@ impl Thread {
                         StepResult::Busy | StepResult::Locked => std::thread::sleep(Duration::from_millis(5)),
                         _ => {}
                     }
-                    while close.is_none() {
-                        match self.commands.try_recv() {
-                            Ok(Command::Backup(_, reply)) => {
-                                let _ = reply.send(Err(VaultError::Busy));
-                            }
-                            Ok(command) => close = self.obey(command),
-                            Err(_) => break,
-                        }
+                    // One group, then the next step: writers that never pause must not stop the copy.
+                    if close.is_none()
+                        && let Ok(command) = self.commands.try_recv()
+                    {
+                        close = self.obey(command);
                     }
                 }
             }
             // One file without a log beside it, whole in itself.
             copy.pragma_update(None, "journal_mode", "DELETE").map_err(sql)
         })();
+        self.copying.set(false);
         (outcome, close)
     }
 }

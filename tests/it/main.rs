@@ -2,9 +2,12 @@
 
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
-mod exchange;
 mod cli;
+mod connect_again;
+mod exchange;
+mod forget;
 mod harness;
 mod kill;
+mod needles;
 mod program;
 mod refresh;

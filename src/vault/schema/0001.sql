@@ -82,8 +82,9 @@ CREATE TABLE redemptions (
     idempotency_lookup BLOB UNIQUE,
     request            BLOB NOT NULL,       -- keyed hash of the whole request
     user_id            INTEGER,             -- whom the answer is about, so that it goes with them
-    answer             BLOB,                -- sealed; gone after ten minutes
-    answered_at        INTEGER NOT NULL
+    answer             BLOB,                -- sealed; gone after ten minutes, so outside the MAC
+    answered_at        INTEGER NOT NULL,
+    mac                BLOB NOT NULL
 ) STRICT;
 CREATE INDEX redemptions_by_age ON redemptions (answered_at);
 CREATE INDEX redemptions_by_user ON redemptions (user_id) WHERE user_id IS NOT NULL;

@@ -1,0 +1,89 @@
+//! Vaults that were written once and must open for ever, under `tests/fixtures/`. When the schema gets
+//! a new version, the old files stay and a new one joins them.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::secret::SecretText;
+
+const PASSPHRASE: &str = "a pass-phrase of the tests";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// A home that holds a copy of a stored vault.
+fn moved_in(name: &str) -> Home {
+    let home = Home::new(130);
+    std::fs::copy(fixture(name), home.path()).expect("copied");
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o600)).expect("permissions");
+    home
+}
+
+#[tokio::test]
+async fn a_vault_of_the_first_schema_opens() {
+    let home = moved_in("vault-v1.db");
+    let vault = home.open();
+    assert_eq!(vault.root_id().to_string(), "fe7e1d8379dda54c");
+    assert_eq!(vault.count_users().await, Ok(3));
+    for n in 0..PEOPLE {
+        let id = vault.find_user_by_sub(&sub(n)).await.expect("readable").expect("known");
+        assert_eq!(vault.find_users_by_email(&email(n)).await, Ok(vec![id]));
+        let user = vault.load_user(id).await.expect("readable").expect("there");
+        assert!(user.profile == profile(n));
+        assert_eq!((user.session_epoch, user.created_at), (0, START));
+        let grants = vault.load_grants_of(id).await.expect("sound");
+        let expected: &[(&str, usize)] =
+            if n == 0 { &[(CLIENT, 0), (OTHER_CLIENT, 10)] } else { &[(CLIENT, n)] };
+        assert_eq!(grants.len(), expected.len());
+        for (grant, (client, n)) in grants.iter().zip(expected) {
+            assert_eq!(grant.client_id.as_str(), *client);
+            assert_eq!((grant.state, grant.token_generation), (GrantState::Active, 1));
+            assert_eq!(grant.scopes, ScopeSet::parse("openid email"));
+            assert_eq!(grant.refresh_expires_at, Some(START.plus(604_800)));
+            let token = vault.open_refresh_token(grant).expect("opens").expect("stored");
+            assert_eq!(token.expose(), format!("1//0refresh-{n}"));
+            let token = vault.open_access_token(grant).expect("opens").expect("stored");
+            assert_eq!(token.expose(), format!("ya29.access-{n}"));
+        }
+        let found =
+            vault.load_redemption(&redemption(&vault, n).marks).await.expect("readable").expect("known");
+        assert!(found.same_code && found.same_key && found.same_request);
+        assert_eq!(found.answer.as_deref(), Some(&format!("answer {n}").into_bytes()));
+    }
+    let keys = vault.load_api_keys().await.expect("readable");
+    let keys: Vec<_> = keys.into_iter().map(|key| key.expect("sound")).collect();
+    assert_eq!(format!("{:?}", keys[0]), format!("{:?}", api_key(&vault, 1)));
+    assert!(matches!(&keys[1].users, UserBinding::Only(ids) if ids.len() == 1));
+    assert_eq!((&keys[1].scopes, keys[1].revoked_at), (&Some(ScopeSet::parse("openid")), Some(START)));
+    let stored = vault.load_document(DocumentKind::KeySet).await.expect("sound");
+    assert_eq!(stored, Some(document("{\"keys\":[]}")));
+    let keys = vault.load_signing_keys().await.expect("sound");
+    for (key, n) in keys.iter().zip([1, 2]) {
+        assert_eq!((&key.kid, &*key.private_key), (&signing_key(n).kid, &*signing_key(n).private_key));
+    }
+    // It is not only readable.
+    connect(&vault, 50).await;
+    vault.close().await;
+}
+
+#[tokio::test]
+async fn a_vault_with_a_pass_phrase_opens() {
+    let home = moved_in("vault-v1-passphrase.db");
+    let root = RootSecret::Passphrase(SecretText::new(PASSPHRASE));
+    let vault = home.open_with(root).expect("opens");
+    assert_eq!(vault.count_users().await, Ok(0));
+}
+
+/// Writes the files. Run by hand when a version of the schema is new, before it is released:
+/// `cargo test --lib -- --ignored the_stored_vaults_are_made`.
+#[tokio::test]
+#[ignore = "makes the fixtures, which must never change again"]
+async fn the_stored_vaults_are_made() {
+    let (home, _) = Home::furnished(131).await;
+    let name = format!("vault-v{SCHEMA_VERSION}");
+    home.open().backup(&fixture(&format!("{name}.db")), &root(1)).await.expect("written once");
+    let (home, root) = (Home::new(132), RootSecret::Passphrase(SecretText::new(PASSPHRASE)));
+    let vault = home.open_with(root.clone()).expect("made");
+    vault.backup(&fixture(&format!("{name}-passphrase.db")), &root).await.expect("written once");
+}
