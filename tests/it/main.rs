@@ -7,4 +7,5 @@ mod exchange;
 mod forget;
 mod harness;
 mod needles;
+mod races;
 mod refresh;
