@@ -7,5 +7,6 @@ mod exchange;
 mod forget;
 mod harness;
 mod needles;
+mod provider;
 mod races;
 mod refresh;
