@@ -1,6 +1,7 @@
 //! One flight: from what the vault holds to a token that meets the goal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Goal, HandedToken, Inner, RETRY_AFTER, TokenError, TokenSource};
 use crate::config::Client;
@@ -11,6 +12,10 @@ use crate::metrics::RefreshOutcome;
 use crate::provider::ProviderError;
 use crate::scopes::ScopeSet;
 use crate::vault::{AccessChange, Grant, GrantChange, RefreshChange, VaultError};
+
+/// How often, and each time how long, a full queue of writes is waited for: 5 s in all.
+const BUSY_WAITS: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a flight ended.
 #[derive(Clone, Debug)]
@@ -241,12 +246,17 @@ impl Inner {
         change: GrantChange,
     ) -> Result<Option<Grant>, VaultError> {
         let (id, user, generation) = (grant.id, grant.user, grant.token_generation);
-        let mut current = grant;
+        let (mut current, mut waits) = (grant, 0);
         loop {
             let Some(state) = current.state.after(event) else { return Ok(None) };
             let change = GrantChange { state: Some(state), ..change.clone() };
             match self.vault.update_grant(&current, change).await {
                 Err(VaultError::Conflict) => {}
+                // What Google said is worth a wait: a provider that rotates says it once.
+                Err(VaultError::Busy) if waits < BUSY_WAITS => {
+                    waits += 1;
+                    self.clock.sleep(BUSY_PAUSE).await;
+                }
                 outcome => {
                     self.users.drop_key(&user);
                     return outcome.map(Some);

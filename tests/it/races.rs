@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use locum::emulator::{Endpoint, Fault, Hold};
-use locum::grant::GrantState;
 use locum::google::ClientFault;
+use locum::grant::GrantState;
 use locum::ids::UserId;
 use locum::scopes::ScopeSet;
 use locum::tokens::{HandedToken, Reach, TokenError};
