@@ -4,9 +4,21 @@
 //! pipe. Secrets are never arguments: other users of the machine can read a process's arguments. This is
 //! the only module that knows clap, and the only one where an error may be without a type.
 
+mod admin;
+mod assembly;
 mod config;
+mod demo;
+mod emulator;
 mod init;
+mod key;
 mod output;
+mod private_folder;
+mod running;
+mod serve;
+mod status;
+mod user;
+mod vault;
+mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -48,11 +60,17 @@ impl From<Exit> for ExitCode {
 struct Failure {
     exit: Exit,
     error: anyhow::Error,
+    /// The server's own words for programs (RFC 9457), where it was the server that refused.
+    problem: Option<serde_json::Value>,
 }
 
 impl Failure {
     fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Usage, error: error.into() }
+        Self { exit: Exit::Usage, error: error.into(), problem: None }
+    }
+
+    fn later(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::TryLater, error: error.into(), problem: None }
     }
 }
 
@@ -64,7 +82,7 @@ impl From<ConfigError> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self { exit: Exit::Failed, error }
+        Self { exit: Exit::Failed, error, problem: None }
     }
 }
 
@@ -91,11 +109,28 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server
+    Serve,
+    /// Tell how everybody is; the exit code tells a cron job
+    Status(status::Arguments),
+    /// Show everything on this machine, without a Google project
+    Demo(demo::Arguments),
+    /// Run the emulated Google alone, for an app's own tests
+    Emulator(emulator::Arguments),
     /// Write a configuration and a root key, and say what to register at Google
     Init(init::Arguments),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// See, refresh and forget the people who are connected
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Make, list, rotate and revoke API keys for your programs
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Back up and restore the vault
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
 }
 
 /// What every command is given.
@@ -103,6 +138,8 @@ struct Context<'a> {
     environment: &'a Environment,
     config: Option<PathBuf>,
     json: bool,
+    /// Say nothing that is not data or an error.
+    quiet: bool,
 }
 
 /// Parses the arguments, the program's name first, and runs the command they name.
@@ -115,8 +152,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
             return if message.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
-    let context = Context { environment, config: cli.config, json: cli.json };
+    let quiet = matches!(&cli.command, Command::Status(arguments) if arguments.quiet);
+    let context = Context { environment, config: cli.config, json: cli.json, quiet };
     let outcome = match cli.command {
+        Command::Serve => serve::run(&context),
+        Command::Status(_) => status::run(&context),
+        Command::Demo(arguments) => demo::run(&context, &arguments),
+        Command::Emulator(arguments) => emulator::run(&context, arguments),
+        Command::User(command) => user::run(&context, command),
+        Command::Key(command) => key::run(&context, command),
+        Command::Vault(command) => vault::run(&context, command),
         Command::Init(arguments) => init::run(&context, arguments),
         Command::Config(command) => config::run(&context, &command),
     };
@@ -124,6 +169,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         Ok(exit) => exit,
         Err(failure) if output::is_closed_pipe(&failure.error) => Exit::Done,
         Err(failure) => {
+            // A program that reads JSON gets the problem as the server wrote it.
+            if let (true, Some(problem)) = (context.json, &failure.problem) {
+                let _ = output::json(problem);
+            }
             output::note(&format!("locum: {:#}", failure.error));
             failure.exit
         }

@@ -109,6 +109,14 @@ impl Config {
         })
     }
 
+    /// Where the root key comes from, whatever mistakes there are elsewhere; `None` when nothing usable
+    /// says so.
+    pub fn root_key_source(explicit: Option<&Path>, environment: &Environment) -> Option<RootKeySource> {
+        with_layers(explicit, environment, |layers, environment| Ok(read::root_key(layers, environment)))
+            .ok()
+            .flatten()
+    }
+
     /// As [`Config::load`], from text that would stand in the file at `path`.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ pub struct Fetched<T> {
     pub fetched_at: Timestamp,
     /// Until when the document may be used without asking again; at most a day ahead.
     pub fresh_until: Timestamp,
-    /// Google's clock at that moment (the `Date` header), which shows how wrong ours is.
+    /// Google's clock at that moment (the `Date` header and its `Age`), which shows how wrong ours is.
     pub server_date: Option<Timestamp>,
 }
 

@@ -1,13 +1,13 @@
-//! The cryptography of JSON Web Tokens: jsonwebtoken's provider, on ring.
+//! The cryptography of JSON Web Tokens, on ring.
 //!
-//! Two algorithms exist here: RS256, only to verify and only with moduli of 2048 to 8192 bits
-//! (Google's ID tokens), and ES256, to sign and to verify (locum's own session tokens). Every other
-//! algorithm is an error, so a caller that forgets to pin one still cannot be talked into HMAC,
-//! PSS or EdDSA.
+//! jsonwebtoken verifies through the provider here, with two algorithms: RS256 with moduli of 2048 to
+//! 8192 bits (Google's ID tokens) and ES256 (locum's own session tokens). Every other algorithm is an
+//! error, so a caller that forgets to pin one still cannot be talked into HMAC, PSS or EdDSA. Signing
+//! is in [`es256`] alone.
 //!
 //! This is the one exception to "only `rng` draws randomness": ring's ECDSA takes its own sealed
-//! generator for the per-signature nonce and for blinding. A repeatable nonce would give the private
-//! key away, so there must be no seeded form of it, not even in tests.
+//! generator for the per-signature nonce. A repeatable nonce would give the private key away, so there
+//! must be no seeded form of it, not even in tests.
 //!
 //! What must not be here: reading claims. Times, audiences and types are checked by the module that
 //! knows what kind of token it expects; jsonwebtoken's own checks are too lenient for that.
@@ -18,26 +18,27 @@ use std::sync::OnceLock;
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result, new_error};
-use jsonwebtoken::jwk::{EllipticCurve, ThumbprintHash};
-use jsonwebtoken::signature::{self, Signer, Verifier};
+use jsonwebtoken::signature::{self, Verifier};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
-use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
-    RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
     verifier_factory: verifier,
     key_utils: KeyUtils {
-        rsa_pub_components_from_private_key: |_| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
-        rsa_pub_components_from_public_key: |_| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
-        ec_pub_components_from_private_key: ec_public_components,
-        ed_pub_components_from_private_key: |_, _| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
-        compute_digest: digest,
+        rsa_pub_components_from_private_key: |_| Err(unsupported()),
+        rsa_pub_components_from_public_key: |_| Err(unsupported()),
+        ec_pub_components_from_private_key: |_, _| Err(unsupported()),
+        ed_pub_components_from_private_key: |_, _| Err(unsupported()),
+        compute_digest: |_, _| Err(unsupported()),
     },
 };
+
+fn unsupported() -> jsonwebtoken::errors::Error {
+    new_error(ErrorKind::UnsupportedAlgorithm)
+}
 
 /// Makes jsonwebtoken use this module, once per process; later calls do nothing.
 ///
@@ -52,12 +53,8 @@ pub fn install() {
     });
 }
 
-fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
-    match (algorithm, key.family()) {
-        (Algorithm::ES256, AlgorithmFamily::Ec) => Ok(Box::new(Es256Signer(key_pair(key.as_bytes())?))),
-        (Algorithm::ES256, _) => Err(new_error(ErrorKind::InvalidKeyFormat)),
-        _ => Err(new_error(ErrorKind::UnsupportedAlgorithm)),
-    }
+fn signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+    Err(unsupported())
 }
 
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
@@ -67,27 +64,7 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
             Ok(Box::new(Es256Verifier(point.clone())))
         }
         (Algorithm::RS256 | Algorithm::ES256, ..) => Err(new_error(ErrorKind::InvalidKeyFormat)),
-        _ => Err(new_error(ErrorKind::UnsupportedAlgorithm)),
-    }
-}
-
-fn key_pair(pkcs8: &[u8]) -> Result<EcdsaKeyPair> {
-    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new())
-        .map_err(|_| new_error(ErrorKind::InvalidEcdsaKey))
-}
-
-struct Es256Signer(EcdsaKeyPair);
-
-impl Signer<Vec<u8>> for Es256Signer {
-    fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, signature::Error> {
-        let signature = self.0.sign(&SystemRandom::new(), message).map_err(|_| signature::Error::new())?;
-        Ok(signature.as_ref().to_vec())
-    }
-}
-
-impl JwtSigner for Es256Signer {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::ES256
+        _ => Err(unsupported()),
     }
 }
 
@@ -129,47 +106,17 @@ impl JwtVerifier for Rs256Verifier {
     }
 }
 
-/// The curve and the coordinates of a private key's public half, for publishing it as a JWK.
-fn ec_public_components(pkcs8: &[u8], algorithm: Algorithm) -> Result<(EllipticCurve, Vec<u8>, Vec<u8>)> {
-    if algorithm != Algorithm::ES256 {
-        return Err(new_error(ErrorKind::UnsupportedAlgorithm));
-    }
-    let pair = key_pair(pkcs8)?;
-    // SEC 1 §2.3.3: 0x04, then both coordinates of 32 bytes.
-    match pair.public_key().as_ref() {
-        [4, point @ ..] if point.len() == 64 => {
-            Ok((EllipticCurve::P256, point[..32].to_vec(), point[32..].to_vec()))
-        }
-        _ => Err(new_error(ErrorKind::InvalidEcdsaKey)),
-    }
-}
-
-fn digest(data: &[u8], hash: ThumbprintHash) -> Result<Vec<u8>> {
-    let algorithm = match hash {
-        ThumbprintHash::SHA256 => &ring::digest::SHA256,
-        ThumbprintHash::SHA384 => &ring::digest::SHA384,
-        ThumbprintHash::SHA512 => &ring::digest::SHA512,
-        _ => return Err(new_error(ErrorKind::UnsupportedAlgorithm)),
-    };
-    Ok(ring::digest::digest(algorithm, data).as_ref().to_vec())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::es256::SigningKey;
     use super::*;
-    use jsonwebtoken::crypto::{sign, verify};
+    use jsonwebtoken::crypto::verify;
+    use ring::rand::SystemRandom;
 
     const RSA_PRIVATE: &[u8] = include_bytes!("google/testdata/rsa_a.der");
 
-    fn new_ec_key() -> Vec<u8> {
-        let random = SystemRandom::new();
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
-        pkcs8.expect("a key").as_ref().to_vec()
-    }
-
-    fn public_half(pkcs8: &[u8]) -> DecodingKey {
-        let (_, x, y) = ec_public_components(pkcs8, Algorithm::ES256).expect("a P-256 key");
-        DecodingKey::from_ec_der(&[&[4][..], &x, &y].concat())
+    fn ec_pair() -> SigningKey {
+        SigningKey::from_pkcs8(&SigningKey::generate()).expect("a fresh key")
     }
 
     fn rsa_pair() -> ring::rsa::KeyPair {
@@ -179,13 +126,17 @@ mod tests {
     #[test]
     fn es256_verifies_what_it_signed_and_nothing_else() {
         install();
-        let (pkcs8, other) = (new_ec_key(), new_ec_key());
-        let signature = sign(b"a.b", &EncodingKey::from_ec_der(&pkcs8), Algorithm::ES256).expect("signed");
-        let check = |message: &[u8], key: &DecodingKey| verify(&signature, message, key, Algorithm::ES256);
-        assert_eq!(check(b"a.b", &public_half(&pkcs8)), Ok(true));
-        assert_eq!(check(b"a.c", &public_half(&pkcs8)), Ok(false));
-        assert_eq!(check(b"a.b", &public_half(&other)), Ok(false));
-        assert_eq!(check(b"a.b", &DecodingKey::from_ec_der(&[4; 12])), Ok(false));
+        let (pair, other) = (ec_pair(), ec_pair());
+        let token = pair.sign(br#"{"alg":"ES256"}"#, b"{}");
+        let (message, signature) = token.rsplit_once('.').expect("three parts");
+        let check = |message: &str, point: &[u8]| {
+            verify(signature, message.as_bytes(), &DecodingKey::from_ec_der(point), Algorithm::ES256)
+        };
+        assert_eq!(check(message, pair.public_point()), Ok(true));
+        assert_eq!(check(&format!("{message}x"), pair.public_point()), Ok(false));
+        assert_eq!(check(message, other.public_point()), Ok(false));
+        assert_eq!(check(message, &[4; 12]), Ok(false));
+        assert!(SigningKey::from_pkcs8(b"not a key").is_err());
     }
 
     #[test]
@@ -214,15 +165,8 @@ mod tests {
         let keys = [
             DecodingKey::from_secret(b"secret"),
             DecodingKey::from_rsa_der(rsa_pair().public().as_ref()),
-            public_half(&new_ec_key()),
+            DecodingKey::from_ec_der(ec_pair().public_point()),
             DecodingKey::from_ed_der(&[0; 32]),
-        ];
-        let pkcs8 = new_ec_key();
-        let signing_keys = [
-            EncodingKey::from_secret(b"secret"),
-            EncodingKey::from_rsa_der(RSA_PRIVATE),
-            EncodingKey::from_ec_der(&pkcs8),
-            EncodingKey::from_ed_der(&pkcs8),
         ];
         for name in [
             "HS256", "HS384", "HS512", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "PS384",
@@ -236,31 +180,8 @@ mod tests {
                 );
                 assert_eq!(verify("AAAA", b"a.b", key, algorithm).is_ok(), fits, "{name} {:?}", key.family());
             }
-            for key in &signing_keys {
-                let fits = (algorithm, key.family()) == (Algorithm::ES256, AlgorithmFamily::Ec);
-                assert_eq!(sign(b"a.b", key, algorithm).is_ok(), fits, "{name} {:?}", key.family());
-            }
+            let signs = jsonwebtoken::crypto::sign(b"a.b", &EncodingKey::from_secret(b"secret"), algorithm);
+            assert!(signs.is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn a_broken_private_key_is_an_error() {
-        install();
-        for bytes in [&b""[..], b"not a key", RSA_PRIVATE] {
-            assert!(sign(b"a.b", &EncodingKey::from_ec_der(bytes), Algorithm::ES256).is_err());
-            assert!(ec_public_components(bytes, Algorithm::ES256).is_err());
-        }
-        assert!(ec_public_components(&new_ec_key(), Algorithm::ES384).is_err());
-    }
-
-    #[test]
-    fn a_session_key_can_be_published_as_a_jwk() {
-        install();
-        let key = EncodingKey::from_ec_der(&new_ec_key());
-        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::ES256).expect("a JWK");
-        let published = DecodingKey::from_jwk(&jwk).expect("a public key");
-        let signature = sign(b"a.b", &key, Algorithm::ES256).expect("signed");
-        assert_eq!(verify(&signature, b"a.b", &published, Algorithm::ES256), Ok(true));
-        assert_eq!(jwk.thumbprint(ThumbprintHash::SHA256).expect("a digest").len(), 43);
     }
 }

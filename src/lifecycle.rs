@@ -10,12 +10,19 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Tracks every task of one running locum. Cheap to clone; clones are the same lifecycle.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
     tracker: TaskTracker,
     stopping: CancellationToken,
+}
+
+/// Work under way that is no task of its own, from [`Lifecycle::admit`].
+#[derive(Debug)]
+pub struct UnderWay {
+    _token: TaskTrackerToken,
 }
 
 /// A task ended without a result: it panicked, or its runtime was torn down under it.
@@ -75,6 +82,14 @@ impl Lifecycle {
         });
     }
 
+    /// Counts the caller among the work under way, which a graceful stop waits for, until the returned
+    /// value is dropped. `None` once a stop has begun.
+    pub fn admit(&self) -> Option<UnderWay> {
+        // First the token, then the look: a stop that begins in between waits for it.
+        let token = self.tracker.token();
+        (!self.is_stopping()).then_some(UnderWay { _token: token })
+    }
+
     /// Whether a stop has begun.
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
@@ -124,6 +139,18 @@ mod tests {
         release.send(()).expect("the work outlives its caller");
         assert!(lifecycle.stop(Duration::from_secs(5)).await);
         assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_what_was_admitted_and_admits_nothing_more() {
+        let lifecycle = Lifecycle::new();
+        let under_way = lifecycle.admit().expect("nothing has stopped yet");
+        let mut stop = Box::pin(lifecycle.stop(Duration::from_secs(60)));
+        assert!(futures_util::poll!(stop.as_mut()).is_pending());
+        assert!(lifecycle.admit().is_none());
+        assert!(futures_util::poll!(stop.as_mut()).is_pending());
+        drop(under_way);
+        assert!(stop.await);
     }
 
     #[tokio::test(start_paused = true)]

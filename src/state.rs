@@ -1,11 +1,14 @@
 //! What a running locum is made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::api_keys::ApiKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::google::Google;
 use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
 use crate::outbound::{Limits, Outbound};
 use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
@@ -26,6 +29,8 @@ pub struct AppState {
     pub rng: Rng,
     /// Tasks and their end.
     pub lifecycle: Lifecycle,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The database.
     pub vault: Vault,
     /// Discovery document and key set.
@@ -38,6 +43,8 @@ pub struct AppState {
     pub users: Users,
     /// Session tokens for apps' users.
     pub sessions: Sessions,
+    /// What programs show.
+    pub api_keys: ApiKeys,
 }
 
 impl AppState {
@@ -64,11 +71,13 @@ impl AppState {
         };
         let provider =
             Provider::load(settings, google.clone(), vault.clone(), clock.clone(), lifecycle.clone()).await;
+        let metrics = Metrics::new();
         let tokens = Tokens::new(
             config.clone(),
             vault.clone(),
             google.clone(),
             provider.clone(),
+            metrics.clone(),
             clock.clone(),
             lifecycle.clone(),
         );
@@ -91,6 +100,70 @@ impl AppState {
             lifecycle.clone(),
         );
         let sessions = Sessions::load(config.clone(), vault.clone(), clock.clone(), &rng).await?;
-        Ok(Self { config, clock, rng, lifecycle, vault, provider, tokens, sign_in, users, sessions })
+        let api_keys = ApiKeys::load(vault.clone(), clock.clone(), rng.clone()).await?;
+        Ok(Self {
+            config,
+            clock,
+            rng,
+            lifecycle,
+            metrics,
+            vault,
+            provider,
+            tokens,
+            sign_in,
+            users,
+            sessions,
+            api_keys,
+        })
+    }
+
+    /// Starts what runs by itself. Every job is a step that tests call without it.
+    pub fn spawn_jobs(&self) {
+        const SOON: Duration = Duration::from_millis(50);
+        const A_SECOND: Duration = Duration::from_secs(1);
+        const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+        const A_MINUTE: Duration = Duration::from_secs(60);
+
+        // The first fetch of discovery and keys, and every later one, off the way of any request.
+        let state = self.clone();
+        self.lifecycle.job("provider", SOON, A_MINUTE, move || {
+            let provider = state.provider.clone();
+            async move { provider.refetch_step().await }
+        });
+        let state = self.clone();
+        self.lifecycle.job("keep-alive", A_MINUTE, A_MINUTE, move || {
+            let tokens = state.tokens.clone();
+            async move { report("keep-alive", tokens.keep_alive_step().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("revoke", SOON, HALF_A_MINUTE, move || {
+            let users = state.users.clone();
+            async move { report("revoke", users.revoke_step().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("vault", HALF_A_MINUTE, HALF_A_MINUTE, move || {
+            let vault = state.vault.clone();
+            async move {
+                report("purge", vault.purge_redemptions().await);
+                report("checkpoint", vault.checkpoint_if_wanted().await);
+            }
+        });
+        let state = self.clone();
+        self.lifecycle.job("api-keys", A_MINUTE, A_MINUTE, move || {
+            let api_keys = state.api_keys.clone();
+            async move { report("api-keys", api_keys.save_last_uses().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("metrics", A_SECOND, A_SECOND, move || {
+            state.metrics.upkeep();
+            async {}
+        });
+    }
+}
+
+/// A job's failure is logged and the job goes on: its next step may find the trouble gone.
+fn report<T, E: std::fmt::Display>(job: &'static str, outcome: Result<T, E>) {
+    if let Err(error) = outcome {
+        tracing::warn!(job, %error, "a background job failed and will be tried again");
     }
 }

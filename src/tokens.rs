@@ -12,206 +12,48 @@
 //! - a caller that reports a token refused never gets the same one again;
 //! - a key bound to scopes never gets a token that opens more.
 
+mod ask;
 mod cache;
 mod flight;
+mod held;
 mod keep_alive;
 mod pauses;
 mod refresher;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
+pub use self::ask::{
+    DEFAULT_MIN_TTL, HandedToken, MAX_MIN_TTL, PausedClient, Reach, ResolveError, TokenError, TokenRequest,
+    TokenSource,
+};
+
 use self::cache::ReadThrough;
 use self::flight::{Flights, Joined};
+use self::held::{Held, narrowing};
 use self::pauses::Pauses;
 use self::refresher::Goal;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::google::{ClientFault, Google};
-use crate::grant::GrantState;
+use crate::google::Google;
 use crate::ids::{ClientName, GrantId, OAuthClientId, UserId, UserRef};
 use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
 use crate::provider::Provider;
 use crate::scopes::ScopeSet;
 use crate::secret::AccessToken;
-use crate::vault::{Grant, Vault, VaultError};
+use crate::vault::Vault;
 
-/// How long a token is good for when the caller does not say: Google's own libraries refresh at 225
-/// or 300 seconds before the end, so a shorter rest would make them ask again at once.
-pub const DEFAULT_MIN_TTL: i64 = 300;
-/// The longest rest a caller may ask for, in seconds. Google's tokens live about an hour.
-pub const MAX_MIN_TTL: i64 = 1800;
 /// A token with less than this left is not handed out even when Google is down.
 const USELESS_BELOW: i64 = 5;
 /// How long a caller should wait when Google gives no hint.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// After a refresh ahead of time was started, the next one of the same grant waits this long.
 const AHEAD_PAUSE: i64 = 30;
-
-/// What a caller may reach, from its API key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// The clients whose grants it reaches; `None` for all.
-    pub clients: Option<Vec<ClientName>>,
-    /// The most its tokens may open; `None` for whatever the grant holds.
-    pub scopes: Option<ScopeSet>,
-}
-
-impl Reach {
-    /// A caller without bounds.
-    pub const EVERYTHING: Self = Self { clients: None, scopes: None };
-
-    /// Whether grants of `client` are within reach. A client that is no longer configured has no name,
-    /// and only callers without bounds reach its grants.
-    pub fn includes(&self, client: Option<&ClientName>) -> bool {
-        match (&self.clients, client) {
-            (None, _) => true,
-            (Some(bound), Some(client)) => bound.contains(client),
-            (Some(_), None) => false,
-        }
-    }
-}
-
-/// Which token is asked for.
-#[derive(Clone, Debug)]
-pub struct TokenRequest<'a> {
-    /// Whose.
-    pub user: UserId,
-    /// Of which client's grant; may be left out where there is only one.
-    pub client: Option<&'a ClientName>,
-    /// What it must open.
-    pub scopes: Option<ScopeSet>,
-    /// How many seconds it must still live, 0 to [`MAX_MIN_TTL`]. Said explicitly it is a demand, left
-    /// out a wish.
-    pub min_ttl: Option<i64>,
-    /// SHA-256 of a token that a Google API refused.
-    pub rejected: Option<[u8; 32]>,
-    /// What the caller may reach.
-    pub reach: &'a Reach,
-}
-
-/// Where a token came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TokenSource {
-    /// From memory.
-    Memory,
-    /// From the vault.
-    Vault,
-    /// Fresh from Google.
-    Google,
-}
-
-/// A token on its way to the caller.
-#[derive(Clone, Debug)]
-pub struct HandedToken {
-    /// The token.
-    pub access_token: AccessToken,
-    /// When it runs out.
-    pub expires_at: Timestamp,
-    /// What it opens, space-separated.
-    pub scopes: Arc<str>,
-    /// Google could not be asked for a fresher one.
-    pub stale: bool,
-    /// Where it came from.
-    pub source: TokenSource,
-}
-
-impl HandedToken {
-    fn meets(&self, goal: Goal, now: Timestamp) -> bool {
-        goal.is_met(&self.access_token, self.expires_at, now)
-    }
-}
-
-/// Why there is no token, by what the caller can do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// No such user or grant within the caller's reach.
-    #[error("no such user or grant within reach")]
-    NotFound,
-    /// The configuration has no client of this name.
-    #[error("the configuration has no client of this name")]
-    UnknownClient,
-    /// The person has to go through consent, or somebody has to mend a set-up.
-    #[error("the grant cannot be used: {state}")]
-    ConsentRequired {
-        /// The client, if it is still configured.
-        client: Option<ClientName>,
-        /// Where the grant stands.
-        state: GrantState,
-        /// Since when.
-        since: Timestamp,
-    },
-    /// The user has grants with several clients; name one.
-    #[error("several clients' grants match")]
-    ClientAmbiguous {
-        /// The clients to choose from.
-        clients: Vec<ClientName>,
-    },
-    /// The grant or the key does not cover what was asked for.
-    #[error("scopes are missing")]
-    ScopeMissing {
-        /// What is missing.
-        missing: ScopeSet,
-    },
-    /// Google answered with a token that opens more than the key allows.
-    #[error("Google answered with a wider token than the key allows")]
-    ScopeWithheld,
-    /// Google cannot be reached and no token is left that would do.
-    #[error("Google is unavailable")]
-    GoogleUnavailable {
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// Google refuses the OAuth client.
-    #[error("the client is paused: {fault}")]
-    ClientPaused {
-        /// The client.
-        client: ClientName,
-        /// What Google says.
-        fault: ClientFault,
-        /// When the next probe is due.
-        retry_after: Duration,
-    },
-    /// The vault failed.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// The work was torn down; try again.
-    #[error("the work was interrupted")]
-    Interrupted,
-}
-
-/// Why a user could not be named.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// There is no such person here.
-    #[error("no such user")]
-    NotFound,
-    /// Several people have this as their latest verified address; use the `sub`.
-    #[error("several users have this address")]
-    Ambiguous,
-    /// The vault failed.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-}
-
-/// A client that Google refuses, for `status`.
-#[derive(Clone, Debug)]
-pub struct PausedClient {
-    /// Its name, if it is still configured.
-    pub client: Option<ClientName>,
-    /// Its id at Google.
-    pub client_id: OAuthClientId,
-    /// What Google says.
-    pub fault: ClientFault,
-    /// Since when.
-    pub since: Timestamp,
-    /// When the next refresh is let through.
-    pub next_probe: Timestamp,
-}
 
 /// The road to tokens. Cheap to clone; clones share memory and flights.
 #[derive(Clone, Debug)]
@@ -223,6 +65,7 @@ struct Inner {
     vault: Vault,
     google: Google,
     provider: Provider,
+    metrics: Metrics,
     clock: Clock,
     lifecycle: Lifecycle,
     refs: ReadThrough<UserRef, UserId>,
@@ -231,42 +74,6 @@ struct Inner {
     flights: Flights<(GrantId, Option<ScopeSet>), Result<HandedToken, TokenError>>,
     refreshing: tokio::sync::Semaphore,
     pauses: Pauses,
-}
-
-/// A grant as it is held in memory.
-#[derive(Debug)]
-struct Held {
-    id: GrantId,
-    client: Option<ClientName>,
-    scopes: ScopeSet,
-    scope_text: Arc<str>,
-    state: GrantState,
-    since: Timestamp,
-    access: Option<(AccessToken, Timestamp)>,
-    /// When the next refresh ahead of time may start.
-    ahead_after: AtomicI64,
-}
-
-impl Held {
-    fn weight(&self) -> usize {
-        let token = self.access.as_ref().map_or(0, |(token, _)| token.expose().len());
-        // The struct, the allocations' own bookkeeping, and each scope twice (set and text).
-        size_of::<Self>() + 160 + token + 2 * self.scope_text.len() + 48 * self.scopes.len()
-    }
-
-    fn token(&self, source: TokenSource) -> Option<HandedToken> {
-        let (access_token, expires_at) = self.access.clone()?;
-        let scopes = self.scope_text.clone();
-        Some(HandedToken { access_token, expires_at, scopes, stale: false, source })
-    }
-
-    fn unusable(&self) -> Option<TokenError> {
-        (!self.state.is_usable()).then(|| TokenError::ConsentRequired {
-            client: self.client.clone(),
-            state: self.state,
-            since: self.since,
-        })
-    }
 }
 
 fn to_u32(bytes: usize) -> u32 {
@@ -280,6 +87,7 @@ impl Tokens {
         vault: Vault,
         google: Google,
         provider: Provider,
+        metrics: Metrics,
         clock: Clock,
         lifecycle: Lifecycle,
     ) -> Self {
@@ -308,6 +116,7 @@ impl Tokens {
             vault,
             google,
             provider,
+            metrics,
             clock,
             lifecycle,
         }))
@@ -418,67 +227,6 @@ impl Inner {
         self.config.client_by_id(id).map(|client| client.name.clone())
     }
 
-    async fn load_held(&self, user: UserId) -> Result<Arc<[Held]>, TokenError> {
-        let ticket = self.users.ticket(&user);
-        let grants = self.vault.load_grants_of(user).await?;
-        let held: Arc<[Held]> =
-            grants.iter().map(|grant| self.hold(grant)).collect::<Result<Vec<_>, _>>()?.into();
-        self.users.fill(user, held.clone(), ticket);
-        Ok(held)
-    }
-
-    fn hold(&self, grant: &Grant) -> Result<Held, VaultError> {
-        let client = self.client_name(&grant.client_id);
-        let state = if client.is_some() { grant.state } else { grant.state.seen_without_client() };
-        // What can't be handed out needs not be opened.
-        let access = match grant.access_expires_at {
-            Some(expires_at) if state.is_usable() => {
-                self.vault.open_access_token(grant)?.map(|token| (token, expires_at))
-            }
-            _ => None,
-        };
-        Ok(Held {
-            id: grant.id,
-            client,
-            scope_text: grant.scopes.to_string().into(),
-            scopes: grant.scopes.clone(),
-            state,
-            since: grant.since,
-            access,
-            ahead_after: AtomicI64::new(i64::MIN),
-        })
-    }
-
-    /// The one grant that a request means.
-    fn select<'h>(&self, held: &'h [Held], request: &TokenRequest<'_>) -> Result<&'h Held, TokenError> {
-        if let Some(client) = request.client
-            && self.config.client(client).is_none()
-        {
-            return Err(TokenError::UnknownClient);
-        }
-        let within = |grant: &&Held| {
-            request.reach.includes(grant.client.as_ref())
-                && request.client.is_none_or(|client| grant.client.as_ref() == Some(client))
-        };
-        let mut found: Vec<&Held> = held.iter().filter(within).collect();
-        // Left-overs of removed clients, and grants that lack what is asked for, give way to others.
-        for prefer in [&|grant: &&Held| grant.client.is_some(), &|grant: &&Held| {
-            request.scopes.as_ref().is_none_or(|scopes| scopes.is_subset(&grant.scopes))
-        }] as [&dyn Fn(&&Held) -> bool; 2]
-        {
-            if found.len() > 1 && found.iter().any(prefer) {
-                found.retain(prefer);
-            }
-        }
-        match found.as_slice() {
-            [] => Err(TokenError::NotFound),
-            [only] => Ok(only),
-            several => Err(TokenError::ClientAmbiguous {
-                clients: several.iter().filter_map(|grant| grant.client.clone()).collect(),
-            }),
-        }
-    }
-
     /// Starts a refresh when a token that is in use nears its end, so that no caller waits for it.
     fn refresh_ahead(self: &Arc<Self>, grant: &Held, expires_at: Timestamp, now: Timestamp) {
         let ahead = i64::try_from(self.config.tokens.refresh_ahead.as_secs()).unwrap_or(i64::MAX);
@@ -546,27 +294,6 @@ impl Inner {
             };
         }
     }
-}
-
-/// The scope set to narrow a token to, for a key that is bound to scopes; `None` for the whole grant.
-fn narrowing(request: &TokenRequest<'_>, granted: &ScopeSet) -> Result<Option<ScopeSet>, TokenError> {
-    let asked = request.scopes.as_ref();
-    if let Some(asked) = asked
-        && !asked.is_subset(granted)
-    {
-        return Err(TokenError::ScopeMissing { missing: asked.minus(granted) });
-    }
-    let Some(bound) = &request.reach.scopes else { return Ok(None) };
-    if let Some(asked) = asked
-        && !asked.is_subset(bound)
-    {
-        return Err(TokenError::ScopeMissing { missing: asked.minus(bound) });
-    }
-    let narrow = asked.unwrap_or(granted).intersection(bound);
-    if narrow.is_empty() {
-        return Err(TokenError::ScopeMissing { missing: bound.clone() });
-    }
-    Ok((narrow != *granted).then_some(narrow))
 }
 
 fn is_token(token: &AccessToken, hash: &[u8; 32]) -> bool {

@@ -220,6 +220,8 @@ struct Inner {
     path: PathBuf,
     issuer: String,
     keys: Keyring,
+    /// Proves that a backup opens with what its owner keeps.
+    root: RootSecret,
     readers: Vec<Mutex<Connection>>,
     writer: Writer,
     clock: Clock,
@@ -270,7 +272,7 @@ impl Vault {
             .map(|_| schema::open_for_reading(&path).map(Mutex::new))
             .collect::<Result<_, _>>()?;
         let writer = Writer::start(conn)?;
-        Ok(Self(Arc::new(Inner { path, issuer, keys, readers, writer, clock, rng, _lock: lock })))
+        Ok(Self(Arc::new(Inner { path, issuer, keys, root, readers, writer, clock, rng, _lock: lock })))
     }
 
     /// Where the database file is.

@@ -6,7 +6,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Context, Exit, Failure, output};
-use crate::config::{AllowUsers, Config, ConfigError, Loaded};
+use crate::config::{AllowUsers, Config, ConfigError, Loaded, RootSecret};
+use crate::vault::RootId;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -44,41 +45,55 @@ fn show(context: &Context<'_>) -> Result<Exit, Failure> {
 }
 
 fn check(context: &Context<'_>) -> Result<Exit, Failure> {
-    let outcome = Config::load(context.config.as_deref(), context.environment).and_then(|loaded| {
-        loaded.config.vault.root_key.load(context.environment)?;
-        Ok(loaded)
-    });
-    match outcome {
-        Ok(loaded) => {
+    let explicit = context.config.as_deref();
+    let loaded = Config::load(explicit, context.environment);
+    // The key is tried even where the rest is wrong: one run tells everything.
+    let root_key = match &loaded {
+        Ok(loaded) => Some(loaded.config.vault.root_key.clone()),
+        Err(_) => Config::root_key_source(explicit, context.environment),
+    };
+    let root_key = root_key.map(|source| source.load(context.environment)).transpose();
+    match (loaded, root_key) {
+        (Ok(loaded), Ok(root_key)) => {
+            let id = root_key.and_then(|secret| root_key_id(&secret));
             if context.json {
-                output::json(&json!({ "ok": true, "file": loaded.path, "warnings": loaded.warnings }))?;
+                output::json(&json!({
+                    "ok": true, "file": loaded.path, "root_key_id": id, "warnings": loaded.warnings,
+                }))?;
             } else {
-                output::data(&facts(&loaded))?;
+                output::data(&facts(&loaded, id.as_deref()))?;
             }
             loaded.warnings.iter().for_each(|warning| output::warn(warning));
             Ok(Exit::Done)
         }
-        Err(error) if context.json => {
-            output::json(&json!({ "ok": false, "mistakes": mistakes(&error) }))?;
-            Ok(Exit::Usage)
+        (loaded, root_key) => {
+            let errors: Vec<ConfigError> = loaded.err().into_iter().chain(root_key.err()).collect();
+            if context.json {
+                let mistakes: Vec<serde_json::Value> = errors.iter().flat_map(mistakes).collect();
+                output::json(&json!({ "ok": false, "mistakes": mistakes }))?;
+                return Ok(Exit::Usage);
+            }
+            let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Err(Failure::usage(anyhow::anyhow!(words.join("\n"))))
         }
-        Err(error) => Err(error.into()),
+    }
+}
+
+/// The short id of the key; a pass-phrase has one only together with its vault.
+pub(super) fn root_key_id(secret: &RootSecret) -> Option<String> {
+    match secret {
+        RootSecret::Key(key) => Some(RootId::of(key).to_string()),
+        RootSecret::Passphrase(_) => None,
     }
 }
 
 /// What is configured, in a few lines.
-fn facts(loaded: &Loaded) -> String {
+fn facts(loaded: &Loaded, root_key_id: Option<&str>) -> String {
     let config = &loaded.config;
     let file = loaded.path.as_ref().map_or_else(
         || "the environment's variables are".to_owned(),
         |path| format!("{} is", path.display()),
     );
-    let who = match &config.allow_users {
-        AllowUsers::Anyone => "anyone with a Google account".to_owned(),
-        AllowUsers::Listed { emails, domains } => {
-            format!("{} and {}", count(emails.len(), "address"), count(domains.len(), "domain"))
-        }
-    };
     let mut text = format!("ok: {file} valid\n");
     let mut fact = |name: &str, value: String| {
         writeln!(text, "{name:<16}{value}").expect("writing to a string does not fail");
@@ -101,13 +116,24 @@ fn facts(loaded: &Loaded) -> String {
             ),
         );
     }
-    fact("may connect", who);
+    fact("may connect", who(&config.allow_users));
     fact("vault", config.vault.path.display().to_string());
-    fact("root key", format!("found, from {}", config.vault.root_key.source().place()));
+    let id = root_key_id.map(|id| format!("{id}, ")).unwrap_or_default();
+    fact("root key", format!("{id}from {}", config.vault.root_key.source().place()));
     text
 }
 
-fn count(number: usize, noun: &str) -> String {
+/// Who may connect, in a few words.
+pub(super) fn who(allowed: &AllowUsers) -> String {
+    match allowed {
+        AllowUsers::Anyone => "anyone with a Google account".to_owned(),
+        AllowUsers::Listed { emails, domains } => {
+            format!("{} and {}", count(emails.len(), "address"), count(domains.len(), "domain"))
+        }
+    }
+}
+
+pub(super) fn count(number: usize, noun: &str) -> String {
     match (number, noun.ends_with('s')) {
         (1, _) => format!("1 {noun}"),
         (_, true) => format!("{number} {noun}es"),
@@ -115,7 +141,7 @@ fn count(number: usize, noun: &str) -> String {
     }
 }
 
-fn mistakes(error: &ConfigError) -> serde_json::Value {
+fn mistakes(error: &ConfigError) -> Vec<serde_json::Value> {
     match error {
         ConfigError::Mistakes(mistakes) => mistakes
             .iter()
@@ -125,7 +151,8 @@ fn mistakes(error: &ConfigError) -> serde_json::Value {
                 })
             })
             .collect(),
-        other => json!([{ "problem": other.to_string() }]),
+        ConfigError::RootKey { key, problem } => vec![json!({ "key": key, "problem": problem.to_string() })],
+        other => vec![json!({ "problem": other.to_string() })],
     }
 }
 
@@ -148,7 +175,7 @@ mod tests {
     }
 
     fn run_in(folder: &std::path::Path, command: &ConfigCommand) -> Result<Exit, Failure> {
-        run(&Context { environment: &environment(folder), config: None, json: false }, command)
+        run(&Context { environment: &environment(folder), config: None, json: false, quiet: false }, command)
     }
 
     #[test]
@@ -161,10 +188,22 @@ mod tests {
     }
 
     #[test]
+    fn a_check_tells_of_the_root_key_beside_other_mistakes() {
+        let folder = tempfile::tempdir().expect("folder");
+        let environment = Environment::given(
+            folder.path(),
+            [("LOCUM_ALLOW_USERS", "nonsense nonsense"), ("LOCUM_VAULT__ROOT_KEY_FILE", "root.key")],
+        );
+        let context = Context { environment: &environment, config: None, json: false, quiet: false };
+        let told = run(&context, &ConfigCommand::Check).expect_err("wrong").error.to_string();
+        assert!(told.contains("allow_users") && told.contains("vault.root_key_file: the file"), "{told}");
+    }
+
+    #[test]
     fn facts_and_values_hold_no_secret() {
         let folder = tempfile::tempdir().expect("folder");
         let loaded = Config::load(None, &environment(folder.path())).expect("valid");
-        let facts = facts(&loaded);
+        let facts = facts(&loaded, Some("0011223344556677"));
         for words in ["main: ios; 1 secret; project 402839145520", "1 address and 1 domain", "127.0.0.1:8787"]
         {
             assert!(facts.contains(words), "{words}\n{facts}");

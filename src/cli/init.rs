@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 use super::{Context, Exit, Failure, output};
 use crate::config::{Admission, Config, Environment, Loaded, Source};
 use crate::rng::Rng;
+use crate::secret::SecretKey;
+use crate::vault::RootId;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Arguments {
@@ -58,16 +60,16 @@ pub(super) fn run(context: &Context<'_>, mut arguments: Arguments) -> Result<Exi
     if !arguments.non_interactive && io::stdin().is_terminal() && io::stderr().is_terminal() {
         questions::ask(&mut arguments, directory, &mut io::stdin().lock(), &mut anstream::stderr().lock())?;
     }
-    let loaded = plan.write(&arguments, directory)?;
+    let (loaded, root_key_id) = plan.write(&arguments, directory)?;
     if context.json {
         output::json(&json!({
             "config_file": plan.config_file, "root_key_file": plan.root_key_file,
-            "vault": loaded.config.vault.path, "warnings": loaded.warnings,
+            "root_key_id": root_key_id, "vault": loaded.config.vault.path, "warnings": loaded.warnings,
         }))?;
     } else {
         output::data(&format!("{}\n{}", plan.config_file.display(), plan.root_key_file.display()))?;
     }
-    output::note(&words::afterwards(&loaded, &plan.root_key_file));
+    output::note(&words::afterwards(&loaded, &plan.root_key_file, &root_key_id));
     loaded.warnings.iter().for_each(|warning| output::warn(warning));
     Ok(Exit::Done)
 }
@@ -104,16 +106,17 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Writes both files, after the text has been read as a configuration.
-    fn write(&self, arguments: &Arguments, directory: &Path) -> Result<Loaded, Failure> {
+    /// Writes both files, after the text has been read as a configuration. Returns the root key's id too.
+    fn write(&self, arguments: &Arguments, directory: &Path) -> Result<(Loaded, String), Failure> {
         let folder = self.config_file.parent().unwrap_or(directory);
         let text = text(arguments, directory, folder)?;
         // No variable of this shell may make the file look better than it is.
         let nothing = Environment::given(directory, Vec::<(String, String)>::new());
         let loaded = Config::parse(&text, &self.config_file, &nothing)?;
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
-        let key = Zeroizing::new(Rng::system().bytes::<32>());
-        let key = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(*key) + "\n");
+        let key = SecretKey::new(Rng::system().bytes());
+        let id = RootId::of(&key).to_string();
+        let key = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(key.expose()) + "\n");
         create(&self.root_key_file, key.as_bytes())?;
         if let Err(error) = create(&self.config_file, text.as_bytes()) {
             // This key was made a moment ago and nothing is sealed under it yet.
@@ -121,7 +124,7 @@ impl Plan {
             return Err(error.into());
         }
         File::open(folder).and_then(|folder| folder.sync_all())?;
-        Ok(loaded)
+        Ok((loaded, id))
     }
 }
 

@@ -25,9 +25,23 @@ pub(super) fn json(value: &impl serde::Serialize) -> io::Result<()> {
     data(&serde_json::to_string_pretty(value)?)
 }
 
+/// Prints a value as JSON on one line: a program that goes on running is read line by line.
+///
+/// # Errors
+/// As [`data`].
+pub(super) fn json_line(value: &impl serde::Serialize) -> io::Result<()> {
+    data(&serde_json::to_string(value)?)
+}
+
 /// Says something that is not data. When nobody can hear it, there is nobody to tell that.
 pub(super) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Says the beginning of a line that the reader ends.
+pub(super) fn ask(text: &str) {
+    let mut out = anstream::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Says a warning.
@@ -45,11 +59,25 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head);
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| plain(&cell))));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Names and values of one thing, a line each, as [`table`] sets them.
+pub(super) fn facts(rows: impl IntoIterator<Item = [String; 2]>) -> String {
+    let rows: Vec<[String; 2]> = rows.into_iter().collect();
+    let width = rows.iter().map(|[name, _]| name.chars().count()).max().unwrap_or(0) + 2;
+    let line = |[name, value]: &[String; 2]| format!("{name:width$}{}", plain(value)).trim_end().to_owned();
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Text without what would steer a terminal: names and addresses are other people's.
+pub(super) fn plain(text: &str) -> String {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -60,5 +88,11 @@ mod tests {
     fn a_table_is_aligned_and_has_no_trailing_space() {
         let rows = [["a".to_owned(), "1".to_owned()], ["long name".to_owned(), String::new()]];
         assert_eq!(table(["KEY", "VALUE"], rows), "KEY        VALUE\na          1\nlong name");
+    }
+
+    #[test]
+    fn what_others_wrote_does_not_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2J\u{202e}b\nc"), "a\u{fffd}[2J\u{fffd}b\u{fffd}c");
+        assert_eq!(plain("ליאת"), "ליאת");
     }
 }

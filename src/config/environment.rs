@@ -94,6 +94,11 @@ impl Environment {
         &self.directory
     }
 
+    /// Where short-lived files go: `$TMPDIR`, or `/tmp`.
+    pub fn temporary(&self) -> &Path {
+        Path::new(self.var("TMPDIR").unwrap_or("/tmp"))
+    }
+
     /// Where a configuration file is looked for, best first.
     pub fn places(&self) -> &[PathBuf] {
         &self.places

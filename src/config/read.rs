@@ -13,7 +13,7 @@ use super::environment::Environment;
 use super::error::{Mistake, Origin};
 use super::keys::{self, Absent, KEYS, SECRET_FORMS, SECTIONS};
 use super::layers::Layers;
-use super::secret_source::SecretSource;
+use super::secret_source::{RootKeySource, SecretSource};
 use super::values::{Given, Setting};
 use super::{Config, Place};
 use crate::secret::SecretText;
@@ -48,6 +48,11 @@ pub(super) fn config(layers: &Layers, environment: &Environment) -> Result<Outco
         }
         _ => Err(reading.mistakes),
     }
+}
+
+/// Reads only where the root key comes from; `None` when that itself is missing or wrong.
+pub(super) fn root_key(layers: &Layers, environment: &Environment) -> Option<RootKeySource> {
+    sections::root_key(&mut Reading::new(layers, environment), &mut Vec::new())
 }
 
 /// Reads only where the vault and the admin socket are; mistakes elsewhere do not matter.

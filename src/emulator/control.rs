@@ -97,7 +97,8 @@ fn ordered_code(world: &World, body: &[u8]) -> Result<Reply, Reply> {
 }
 
 fn only_web_client(world: &World) -> Result<OAuthClientId, Reply> {
-    let mut web = world.clients().into_iter().filter(|client| client.kind == ClientKind::Web);
+    let web = |client: &RegisteredClient| client.kind == ClientKind::Web && !client.deleted;
+    let mut web = world.clients().into_iter().filter(web);
     match (web.next(), web.next()) {
         (Some(only), None) => Ok(only.client_id),
         _ => Err(Reply::refuse(

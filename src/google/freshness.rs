@@ -38,6 +38,13 @@ pub(super) fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
     field(headers, &DATE).and_then(http_date)
 }
 
+/// The server's clock as the answer came: a copy out of a cache carries the date it was made, and its age
+/// (RFC 9111 §4.2.3).
+pub(super) fn server_now(headers: &HeaderMap) -> Option<Timestamp> {
+    let age = field(headers, &AGE).and_then(seconds).unwrap_or(0);
+    server_date(headers).map(|date| date.plus(age))
+}
+
 /// How long the server asks to wait (RFC 9110 §10.2.3): seconds, or a date on the server's own clock.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = field(headers, &RETRY_AFTER)?;
@@ -128,6 +135,15 @@ mod tests {
             );
         }
         map
+    }
+
+    #[test]
+    fn a_cached_answer_tells_the_time_by_its_age() {
+        let date = ("date", "Sun, 22 Nov 2026 17:35:12 GMT");
+        let fresh = server_now(&headers(&[date])).expect("a date");
+        let cached = server_now(&headers(&[date, ("age", "1234")])).expect("a date");
+        assert_eq!(cached.since(fresh), 1234);
+        assert_eq!(server_now(&headers(&[("age", "1234")])), None);
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Google {
             raw: answer.body.to_vec(),
             fetched_at,
             fresh_until: freshness::fresh_until(&answer.headers, fetched_at),
-            server_date: freshness::server_date(&answer.headers),
+            server_date: freshness::server_now(&answer.headers),
         })
     }
 }

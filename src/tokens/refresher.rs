@@ -10,6 +10,7 @@ use crate::config::Client;
 use crate::google::{ClientCredentials, GoogleError, TokenAnswer};
 use crate::grant::{BlockCause, ConsentCause, DeathCause, GrantEvent, GrantState};
 use crate::ids::GrantId;
+use crate::metrics::RefreshOutcome;
 use crate::provider::ProviderError;
 use crate::scopes::ScopeSet;
 use crate::secret::AccessToken;
@@ -112,6 +113,7 @@ impl Inner {
         let credentials =
             ClientCredentials { client_id: client.client_id.clone(), secrets: client.secrets.clone() };
         let answer = self.google.refresh(&endpoints, &credentials, &refresh_token, narrow).await;
+        self.metrics.refreshed(outcome_of(&answer));
         let now = self.clock.now();
         let error = match answer {
             Ok(answer) => {
@@ -186,6 +188,7 @@ impl Inner {
         }
         let Some(grant) = self.write_back(grant, GrantEvent::Refreshed, change).await? else {
             // The grant was connected anew or is being forgotten: this outcome is not its own.
+            self.metrics.refreshed(RefreshOutcome::Discarded);
             return Err(TokenError::GoogleUnavailable { retry_after: std::time::Duration::from_secs(1) });
         };
         let Some(narrow) = narrow else { return Ok(token(&grant.scopes)) };
@@ -292,6 +295,18 @@ const fn may_be_tried(state: GrantState, goal: Goal) -> bool {
         GrantState::Blocked(BlockCause::ClientChanged) | GrantState::Suspended(_) | GrantState::Revoking => {
             false
         }
+    }
+}
+
+const fn outcome_of(answer: &Result<TokenAnswer, GoogleError>) -> RefreshOutcome {
+    match answer {
+        Ok(_) => RefreshOutcome::Refreshed,
+        Err(GoogleError::GrantDead(_)) => RefreshOutcome::Dead,
+        Err(GoogleError::NeedsUser(_)) => RefreshOutcome::NeedsConsent,
+        Err(GoogleError::Blocked(_)) => RefreshOutcome::Blocked,
+        Err(GoogleError::ClientFault(_)) => RefreshOutcome::ClientFault,
+        Err(GoogleError::Unavailable { .. }) => RefreshOutcome::Unavailable,
+        Err(_) => RefreshOutcome::Refused,
     }
 }
 

@@ -30,11 +30,11 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Exists`] when there is a file at `to`; else what the disk or the copy says.
-    pub async fn backup(&self, to: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
+    pub async fn backup(&self, to: &Path) -> Result<BackupFacts, VaultError> {
         create_private(to)?;
         let outcome = async {
             self.0.writer.backup(to.to_owned()).await?;
-            let (copy, root) = (to.to_owned(), root.clone());
+            let (copy, root) = (to.to_owned(), self.0.root.clone());
             // A whole vault is opened: seconds of work that must not stand in a request's way.
             tokio::task::spawn_blocking(move || verify(&copy, &root))
                 .await

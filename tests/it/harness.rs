@@ -3,7 +3,6 @@
 //! Both live on one manual clock. A test steers the emulator's world and its faults, asks locum through
 //! its services or over HTTP, and then looks into both.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use locum::clock::{Clock, Timestamp};
@@ -114,10 +113,6 @@ impl TestLocum {
         };
         change(&mut request);
         self.state.tokens.token(request).await
-    }
-
-    pub fn vault_path(&self) -> PathBuf {
-        self.dir.path().join("locum.db")
     }
 }
 

@@ -2,6 +2,13 @@
 
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
+mod cli;
+mod connect_again;
 mod exchange;
+mod forget;
 mod harness;
+mod kill;
+mod layers;
+mod needles;
+mod program;
 mod refresh;

@@ -218,3 +218,26 @@ async fn a_token_in_use_is_refreshed_ahead_of_its_end() {
     let late = locum.token(user).await.expect("the new one");
     assert_ne!(early.access_token, late.access_token);
 }
+
+#[actix_web::test]
+async fn ten_thousand_expired_grants_are_ten_thousand_refreshes() {
+    const GRANTS: u64 = 10_000;
+    let locum = TestLocum::start().await;
+    locum.emulator.world.set_cached_id_tokens(true);
+    let mut users = Vec::new();
+    for start in (0..GRANTS).step_by(100) {
+        let connects = (start..start + 100).map(|n| {
+            let sub = format!("1{n:0>20}").parse().expect("digits");
+            let person = locum::emulator::Person::new(sub, &format!("p{n}@example.org"), "P", None);
+            locum.emulator.world.add_person(person.clone());
+            let locum = &locum;
+            async move { locum.connect(&person).await }
+        });
+        users.extend(join_all(connects).await);
+    }
+    locum.clock.advance(Duration::from_secs(3600));
+    let asks = users.iter().flat_map(|user| [locum.token(*user), locum.token(*user)]);
+    let tokens = join_all(asks).await;
+    assert!(tokens.iter().all(Result::is_ok));
+    assert_eq!(locum.emulator.world.counts().refreshes, GRANTS);
+}

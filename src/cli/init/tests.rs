@@ -30,7 +30,7 @@ fn arguments() -> Arguments {
 
 fn init(folder: &Path, arguments: Arguments) -> Result<Exit, Failure> {
     let environment = Environment::given(folder, [("LOCUM_SERVER__LISTEN", "not an address")]);
-    run(&Context { environment: &environment, config: None, json: false }, arguments)
+    run(&Context { environment: &environment, config: None, json: false, quiet: false }, arguments)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::config::{Loaded, Source};
 pub(super) const WHICH_FILE: &str = "the JSON of the *Web application* client, the one in GIDServerClientID; iOS and Android clients have no secret and are not needed here";
 
 /// What is left to do at Google, with the root key, and here.
-pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path) -> String {
+pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path, root_key_id: &str) -> String {
     let mut lines = Vec::new();
     for client in &loaded.config.clients {
         lines.push(format!("At Google and in your apps, for the client {}:", client.client_id));
@@ -24,9 +24,10 @@ pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path) -> String {
         "every grant after seven days, and everybody has to sign in again.".to_owned(),
         String::new(),
         format!("Copy {} now to a place that is neither this machine nor beside the backups,", root_key_file.display()),
-        "such as a password manager. Whoever has it and the vault can act for everybody; without it the vault is lost.".to_owned(),
+        format!("such as a password manager. Its id is {root_key_id}, which `locum status` and every backup name."),
+        "Whoever has it and the vault can act for everybody; without it the vault is lost.".to_owned(),
         String::new(),
-        "Next: `locum config check`, then `locum serve`.".to_owned(),
+        "Next: `locum config check`, then `locum serve`; `locum status` tells how everybody is.".to_owned(),
     ]);
     lines.join("\n")
 }

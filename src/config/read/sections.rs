@@ -99,7 +99,7 @@ fn google(reading: &mut Reading<'_>) -> GoogleSection {
     }
 }
 
-fn root_key(reading: &mut Reading<'_>, variables: &mut Vec<String>) -> Option<RootKeySource> {
+pub(super) fn root_key(reading: &mut Reading<'_>, variables: &mut Vec<String>) -> Option<RootKeySource> {
     let table = reading.table("vault");
     let mut found = reading.secret_forms(&table, "root_key");
     found.extend(reading.secret_forms(&table, "passphrase"));

@@ -26,7 +26,7 @@ async fn a_backup_holds_everything_and_is_restored_elsewhere() {
     let (home, contents) = Home::furnished(90).await;
     let vault = home.open();
     let copy = elsewhere(&home, "copy.db");
-    let facts = vault.backup(&copy, &root(1)).await.expect("copied");
+    let facts = vault.backup(&copy).await.expect("copied");
     let expected = BackupFacts {
         root_id: vault.root_id().to_string(),
         users: PEOPLE as u64,
@@ -125,7 +125,7 @@ async fn a_write_during_a_backup_is_in_the_copy_or_not_but_never_by_halves() {
     let release = hold(&vault).await;
     let people = futures_util::future::join_all((0..40).map(|n| connect(&vault, n)));
     let checkpoint = vault.checkpoint();
-    let (one, two) = (vault.backup(&copies[0], &root), vault.backup(&copies[1], &root));
+    let (one, two) = (vault.backup(&copies[0]), vault.backup(&copies[1]));
     let release = async { drop(release) };
     let (one, people, two, checkpoint, ()) = tokio::join!(one, people, two, checkpoint, release);
     assert_eq!(people.len(), 40);
@@ -135,7 +135,7 @@ async fn a_write_during_a_backup_is_in_the_copy_or_not_but_never_by_halves() {
     // One at a time; the one that came too early says so and leaves nothing.
     assert_eq!(two, Err(VaultError::Busy));
     assert!(!copies[1].exists());
-    vault.backup(&copies[1], &root).await.expect("later");
+    vault.backup(&copies[1]).await.expect("later");
     assert_eq!(vault.count_users().await, Ok(40));
 }
 
@@ -144,10 +144,10 @@ async fn nothing_is_ever_overwritten() {
     let (home, _) = Home::furnished(93).await;
     let vault = home.open();
     let copy = elsewhere(&home, "copy");
-    vault.backup(&copy, &root(1)).await.expect("copied");
+    vault.backup(&copy).await.expect("copied");
     let bytes = std::fs::read(&copy).expect("readable");
     for there in [copy.clone(), home.path()] {
-        assert_eq!(vault.backup(&there, &root(1)).await, Err(VaultError::Exists(there)));
+        assert_eq!(vault.backup(&there).await, Err(VaultError::Exists(there)));
     }
     assert_eq!(Vault::restore(&copy, &home.path(), &root(1)), Err(VaultError::Exists(home.path())));
     assert!(std::fs::read(&copy).expect("readable") == bytes);
@@ -169,14 +169,11 @@ async fn what_does_not_verify_leaves_nothing_behind() {
     let (home, _) = Home::furnished(94).await;
     let vault = home.open();
     let copy = elsewhere(&home, "copy");
-    vault.backup(&copy, &root(1)).await.expect("copied");
+    vault.backup(&copy).await.expect("copied");
     let before = files(home.directory.path()).into_keys().collect::<Vec<_>>();
 
-    let other = elsewhere(&home, "other");
-    let error = vault.backup(&other, &root(2)).await.expect_err("another key opens nothing");
-    assert!(matches!(error, VaultError::WrongRootKey { .. }), "{error}");
     let nowhere = elsewhere(&home, "no/such/place");
-    assert!(matches!(vault.backup(&nowhere, &root(1)).await, Err(VaultError::Io(_))));
+    assert!(matches!(vault.backup(&nowhere).await, Err(VaultError::Io(_))));
 
     let target = elsewhere(&home, "restored.db");
     let restore = |from: &Path, key: RootSecret| {
@@ -227,7 +224,7 @@ async fn a_copy_is_checked_to_the_last_record() {
         let vault = home.open();
         home.stranger().execute(edit, []).expect("edited");
         let copy = elsewhere(&home, "copy");
-        match vault.backup(&copy, &root(1)).await {
+        match vault.backup(&copy).await {
             Err(VaultError::Damaged { table: found, .. }) => assert_eq!(found, table, "{edit}"),
             other => panic!("{edit}: {other:?}"),
         }

@@ -1,0 +1,244 @@
+//! Who asks, and whether they may: the one place that reads `Authorization`.
+//!
+//! A handler's signature says what authority it needs: [`Allowed`] with an action, [`AsOwner`],
+//! [`OfSession`], or none of them for a public route. Each is proof: it cannot be built elsewhere.
+
+use std::future::{Future, Ready, ready};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+
+use super::admin_peer::AdminPeer;
+use super::context::{Context, Door};
+use super::problem::{Code, Problem};
+use crate::api_keys::{Action, ApiKey};
+use crate::ids::{ApiKeyId, UserId, UserRef};
+use crate::sessions::SessionUser;
+use crate::tokens::{Reach, ResolveError};
+use crate::vault::UserBinding;
+
+const KEY_PREFIX: &str = "locum_";
+
+/// Who may do something on somebody's behalf.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// The owner, on the admin socket.
+    Owner,
+    /// A program with an API key.
+    Key(Arc<ApiKey>),
+}
+
+impl Caller {
+    fn may(&self, action: Action) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Key(key) => key.may(action),
+        }
+    }
+
+    /// Which clients and scopes are within reach.
+    pub(super) fn reach(&self) -> &Reach {
+        match self {
+            Self::Owner => &Reach::EVERYTHING,
+            Self::Key(key) => &key.reach,
+        }
+    }
+
+    /// The rows the caller is bound to, if it is.
+    pub(super) fn only_users(&self) -> Option<&[UserId]> {
+        match self {
+            Self::Key(key) => match &key.users {
+                UserBinding::Only(users) => Some(users),
+                UserBinding::All => None,
+            },
+            Self::Owner => None,
+        }
+    }
+
+    fn reaches(&self, user: UserId) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Key(key) => key.reaches(user),
+        }
+    }
+
+    /// The row of the user that the caller names. Whoever is out of reach looks like nobody.
+    pub(super) async fn resolve(&self, context: &Context, user: &UserRef) -> Result<UserId, Problem> {
+        let id = match (context.state.tokens.resolve(user).await, user) {
+            (_, UserRef::Me) => return Err(Problem::new(Code::SessionRequired)),
+            (Ok(id), _) => id,
+            // For a bound caller only the people within reach count.
+            (Err(ResolveError::Ambiguous), UserRef::Email(email)) if self.only_users().is_some() => {
+                let found = context.state.vault.find_users_by_email(email).await?;
+                match found.into_iter().filter(|id| self.reaches(*id)).collect::<Vec<_>>().as_slice() {
+                    [] => return Err(ResolveError::NotFound.into()),
+                    [only] => *only,
+                    _ => return Err(ResolveError::Ambiguous.into()),
+                }
+            }
+            (Err(error), _) => return Err(error.into()),
+        };
+        if self.reaches(id) { Ok(id) } else { Err(ResolveError::NotFound.into()) }
+    }
+}
+
+/// Which key was shown, for the log.
+pub(super) struct ShownKey(pub(super) ApiKeyId);
+
+/// The bearer token of a request (RFC 6750 §2.1).
+fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION);
+    let Some(value) = values.next() else { return Err(Problem::new(Code::CredentialsMissing)) };
+    if values.next().is_some() {
+        return Err(Problem::new(Code::BadRequest).detail("Send one Authorization header, not several."));
+    }
+    token_of(value).ok_or_else(|| Problem::new(Code::CredentialsMissing))
+}
+
+fn token_of(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+/// Whether the request shows what may be an API key and so is counted under that, not by address.
+pub(super) fn shows_key(value: Option<&HeaderValue>) -> bool {
+    value.and_then(token_of).is_some_and(|token| token.starts_with(KEY_PREFIX))
+}
+
+fn context(request: &HttpRequest) -> Result<&web::Data<Context>, Problem> {
+    request.app_data::<web::Data<Context>>().ok_or_else(|| Problem::new(Code::Internal))
+}
+
+fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
+    let context = context(request)?;
+    if request.app_data() == Some(&Door::Admin) {
+        return match request.conn_data::<AdminPeer>() {
+            Some(AdminPeer::Owner) => Ok(Caller::Owner),
+            Some(AdminPeer::Stranger) | None => Err(Problem::new(Code::OwnerRequired).detail(
+                "The admin socket serves root, the user locum runs as, and members of the socket's group.",
+            )),
+        };
+    }
+    let token = bearer(request)?;
+    if !token.starts_with(KEY_PREFIX) {
+        return Err(Problem::new(if token.split('.').count() == 3 {
+            Code::ApiKeyRequired
+        } else {
+            Code::ApiKeyInvalid
+        }));
+    }
+    match context.state.api_keys.verify(token) {
+        Ok(key) => {
+            context.limits.check_key(&key.id)?;
+            request.extensions_mut().insert(ShownKey(key.id.clone()));
+            Ok(Caller::Key(key))
+        }
+        // Who guesses keys runs into the limit of their address.
+        Err(refused) => {
+            context.limits.check_address(context.client_address(request))?;
+            Err(refused.into())
+        }
+    }
+}
+
+/// An action as a type, for signatures.
+pub(super) trait Right {
+    const ACTION: Action;
+}
+
+macro_rules! rights {
+    ($($name:ident),+) => {$(
+        pub(super) struct $name;
+
+        impl Right for $name {
+            const ACTION: Action = Action::$name;
+        }
+    )+};
+}
+
+rights!(TokensRead, UsersRead, UsersWrite, MetricsRead);
+
+/// A caller who may do `R`.
+pub(super) struct Allowed<R> {
+    caller: Caller,
+    right: PhantomData<R>,
+}
+
+impl<R> Deref for Allowed<R> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl<R: Right> FromRequest for Allowed<R> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let open_door = R::ACTION == Action::MetricsRead && request.app_data() == Some(&Door::Metrics);
+        let caller = if open_door { Ok(Caller::Owner) } else { authenticate(request) };
+        ready(caller.and_then(|caller| {
+            if caller.may(R::ACTION) {
+                Ok(Self { caller, right: PhantomData })
+            } else {
+                Err(Problem::new(Code::ActionNotAllowed)
+                    .detail(format!("Use a key that allows `{}`.", R::ACTION))
+                    .with("action", R::ACTION.code()))
+            }
+        }))
+    }
+}
+
+/// The owner: on the admin socket, or by an API key that allows `admin` and is bound to nothing. A bound
+/// one could otherwise make itself an unbound one.
+pub(super) struct AsOwner(());
+
+impl FromRequest for AsOwner {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(authenticate(request).and_then(|caller| match caller {
+            Caller::Owner => Ok(Self(())),
+            Caller::Key(key) if key.may(Action::Admin) && !key.is_bound() => Ok(Self(())),
+            Caller::Key(_) => Err(Problem::new(Code::OwnerRequired)),
+        }))
+    }
+}
+
+/// The user of a session.
+pub(super) struct OfSession(SessionUser);
+
+impl Deref for OfSession {
+    type Target = SessionUser;
+
+    fn deref(&self) -> &SessionUser {
+        &self.0
+    }
+}
+
+impl FromRequest for OfSession {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let asked = (|| {
+            let token = bearer(request)?;
+            if token.starts_with(KEY_PREFIX) {
+                return Err(Problem::new(Code::SessionRequired));
+            }
+            Ok((context(request)?.clone(), zeroize::Zeroizing::new(token.to_owned())))
+        })();
+        Box::pin(async move {
+            let (context, token) = asked?;
+            Ok(Self(context.state.sessions.verify(&token).await?))
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! What every request of a server shares.
+
+use std::sync::Mutex;
+
+use actix_web::HttpRequest;
+
+use super::client_address::TrustedProxies;
+use super::rate_limit::RateLimits;
+use super::request_id::RequestIds;
+use super::routes;
+use crate::clock::Timestamp;
+use crate::metrics::RouteMetrics;
+use crate::state::AppState;
+use crate::vault::GrantCounts;
+
+/// Which listener a request came through, and so what its caller is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Where apps and programs come in; everybody shows who they are.
+    Public,
+    /// The admin socket; whoever the file system and the peer check let in is the owner.
+    Admin,
+    /// The metrics listener, loopback only; it knows `/metrics` and the health routes.
+    Metrics,
+}
+
+/// Shared by all workers of all listeners.
+pub(super) struct Context {
+    pub(super) state: AppState,
+    pub(super) ids: RequestIds,
+    pub(super) limits: RateLimits,
+    pub(super) proxies: TrustedProxies,
+    /// One for each row of [`routes::TABLE`], and one more for what matches none.
+    pub(super) routes: Vec<RouteMetrics>,
+    pub(super) started_at: Timestamp,
+    /// The last count of grants, which costs too much to be made for every scrape.
+    pub(super) counts: Mutex<Option<(Timestamp, GrantCounts)>>,
+}
+
+impl Context {
+    pub(super) fn new(state: AppState) -> Self {
+        let names = routes::TABLE.iter().map(|resource| resource.path).chain([routes::UNMATCHED]);
+        Self {
+            ids: RequestIds::new(&state.rng),
+            limits: RateLimits::new(&state.config.limits, state.metrics.clone()),
+            proxies: TrustedProxies::new(state.config.server.trusted_proxies.clone()),
+            routes: names.map(|name| state.metrics.route(name)).collect(),
+            started_at: state.clock.now(),
+            counts: Mutex::default(),
+            state,
+        }
+    }
+
+    /// The address that rate limits count the request under.
+    pub(super) fn client_address(&self, request: &HttpRequest) -> std::net::IpAddr {
+        self.proxies.client_address(request.peer_addr().map(|peer| peer.ip()), request.headers())
+    }
+}

@@ -1,0 +1,232 @@
+//! Every problem locum can answer with, once: its code, its status, whether trying again helps, and
+//! the words for its reader. `docs/errors.md` is tested to be this table.
+
+use actix_web::http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$group:meta])* $heading:literal { $(
+        $name:ident = $code:literal, $status:ident $(or $also:ident)?, $retry:ident, $title:literal, $detail:literal;
+    )+ })+) => {
+        /// The stable name of a problem. A code keeps its meaning for ever; details may be reworded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(
+            #[doc = $title]
+            $name,
+        )+)+ }
+
+        impl Code {
+            /// Every code there is, in the order of the documentation.
+            #[cfg(test)]
+            pub(in crate::server) const ALL: &'static [Self] = &[$($(Self::$name),+),+];
+
+            /// The headings of the documentation with the number of codes under each.
+            #[cfg(test)]
+            pub(super) const HEADINGS: &'static [(&'static str, usize)] =
+                &[$(($heading, [$(stringify!($name)),+].len())),+];
+
+            /// The code as clients see it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($(Self::$name => $code),+),+ }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> StatusCode {
+                match self { $($(Self::$name => StatusCode::$status),+),+ }
+            }
+
+            /// Another status that some routes answer with.
+            #[cfg(test)]
+            pub(super) const fn other_status(self) -> Option<StatusCode> {
+                match self { $($(Self::$name => codes!(@also $($also)?)),+),+ }
+            }
+
+            /// Whether the same request may succeed later with nothing changed.
+            pub const fn retryable(self) -> bool {
+                match self { $($(Self::$name => codes!(@retry $retry)),+),+ }
+            }
+
+            /// What is wrong, in a few words that do not change from case to case.
+            pub const fn title(self) -> &'static str {
+                match self { $($(Self::$name => $title),+),+ }
+            }
+
+            /// What is wrong and what to do, where a case has nothing of its own to say.
+            pub const fn detail(self) -> &'static str {
+                match self { $($(Self::$name => $detail),+),+ }
+            }
+        }
+    };
+    (@also) => { None };
+    (@also $status:ident) => { Some(StatusCode::$status) };
+    (@retry later) => { true };
+    (@retry never) => { false };
+}
+
+codes! {
+    "Requests" {
+        NotFound = "not_found", NOT_FOUND, never, "There is nothing at this address",
+            "No such route. Check the path; a user's address or id in it must be percent-encoded once.";
+        MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, never, "This method does not apply here",
+            "Use one of the methods in the Allow header.";
+        BadRequest = "bad_request", BAD_REQUEST, never, "The request cannot be understood",
+            "The request is not valid HTTP for this route. Check how the client builds it.";
+        RateLimited = "rate_limited", TOO_MANY_REQUESTS, later, "Too many requests",
+            "Wait as long as the Retry-After header says, then go on more slowly.";
+        BodyMissing = "body_missing", BAD_REQUEST, never, "The request has no body",
+            "Send the fields as a JSON object or as a form in the body of the request.";
+        BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, never, "The body is too large",
+            "Send a smaller body; the owner sets the limit with `server.max_body`.";
+        BodyTimeout = "body_timeout", REQUEST_TIMEOUT, later, "The body took too long",
+            "The body did not arrive within the time limit. Send the request again.";
+        BodyBroken = "body_broken", BAD_REQUEST, later, "The body broke off",
+            "The body ended before it was complete. Send the request again.";
+        ContentType = "content_type_unsupported", UNSUPPORTED_MEDIA_TYPE, never, "The content type is not supported",
+            "Send the body as `application/json` in UTF-8, or where the route takes a form as `application/x-www-form-urlencoded`.";
+        ContentEncoding = "content_encoding_unsupported", UNSUPPORTED_MEDIA_TYPE, never, "The body is compressed",
+            "Send the body without Content-Encoding.";
+        NotUtf8 = "not_utf8", BAD_REQUEST, never, "The body is not UTF-8",
+            "Encode the body in UTF-8.";
+        NotJson = "not_json", BAD_REQUEST, never, "The body is not the JSON that is expected",
+            "Send one JSON object.";
+        DuplicateField = "duplicate_field", BAD_REQUEST, never, "A field or parameter was given twice",
+            "Give each field once, and the code under one of its names.";
+        FieldMissing = "field_missing", BAD_REQUEST, never, "A field is missing",
+            "Add the field.";
+        FieldInvalid = "field_invalid", BAD_REQUEST, never, "A field has a wrong value",
+            "Correct the field.";
+        FieldUnknown = "field_unknown", BAD_REQUEST, never, "A field is unknown",
+            "Remove or correct the field: a mistyped one would change what is asked for.";
+        ParameterUnknown = "parameter_unknown", BAD_REQUEST, never, "The query has an unknown parameter",
+            "Remove or correct the parameter: a mistyped one would change what is asked for.";
+        ParameterInvalid = "parameter_invalid", BAD_REQUEST, never, "A query parameter has a wrong value",
+            "Correct the parameter.";
+        UserInvalid = "user_invalid", BAD_REQUEST, never, "The user in the path is not one",
+            "Name the user by the `user.id` of an answer, by an e-mail address, or as `me` with a session; percent-encode it once.";
+        IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, never, "The Idempotency-Key cannot be used",
+            "Send one Idempotency-Key header of 1 to 255 printable ASCII characters, for example a UUID.";
+        OriginNotAllowed = "origin_not_allowed", FORBIDDEN, never, "This web origin may not call locum",
+            "The owner lists the origins of pages that may call locum in `server.cors_origins`; origin, method and headers must all be allowed.";
+        Internal = "internal_error", INTERNAL_SERVER_ERROR, later, "locum failed",
+            "Something went wrong inside locum. The owner finds the cause in the log under this request_id.";
+        Interrupted = "interrupted", INTERNAL_SERVER_ERROR, later, "The work was interrupted",
+            "locum was interrupted while it worked on this. Look at the state before you try again.";
+        Stopping = "stopping", SERVICE_UNAVAILABLE, later, "locum is stopping",
+            "locum is being stopped or restarted. Try again in a moment.";
+    }
+    "Who asks" {
+        CredentialsMissing = "credentials_missing", UNAUTHORIZED, never, "Nobody is named",
+            "Send `Authorization: Bearer` with an API key, or with a session token where the route is for an app's user.";
+        ApiKeyInvalid = "api_key_invalid", UNAUTHORIZED, never, "The API key is not valid",
+            "Send the whole key as it was shown when it was made. If it is lost, the owner makes another with `locum key create`.";
+        ApiKeyExpired = "api_key_expired", UNAUTHORIZED, never, "The API key has expired",
+            "The owner makes another key with `locum key create`.";
+        ApiKeyRevoked = "api_key_revoked", UNAUTHORIZED, never, "The API key was revoked",
+            "The owner makes another key with `locum key create`.";
+        ActionNotAllowed = "action_not_allowed", FORBIDDEN, never, "The API key does not allow this",
+            "Use a key that allows the action.";
+        OwnerRequired = "owner_required", FORBIDDEN, never, "This is for the owner",
+            "Use the admin socket, or an API key that allows `admin` and is bound to no users, clients, scopes or hosts.";
+        ApiKeyRequired = "api_key_required", UNAUTHORIZED, never, "This needs an API key",
+            "A session reaches only the routes under `/v1/users/me`. Use an API key here.";
+        SessionRequired = "session_required", UNAUTHORIZED, never, "This needs a session",
+            "`me` is the user of a session. Send a session token, or name the user.";
+        SessionInvalid = "session_invalid", UNAUTHORIZED, never, "The session token is not valid",
+            "Renew the session at `/v1/session` with an ID token, or sign in again.";
+        SessionExpired = "session_expired", UNAUTHORIZED, never, "The session has expired",
+            "Renew the session at `/v1/session` with an ID token, or sign in again.";
+        SessionEnded = "session_ended", UNAUTHORIZED, never, "The session was ended",
+            "The user was forgotten or signed out everywhere. Sign in again.";
+    }
+    "Exchanging a code, renewing a session" {
+        MissingRequestedWith = "missing_requested_with", FORBIDDEN, never, "The X-Requested-With header is missing",
+            "Send an `X-Requested-With` header with any value, for example `XMLHttpRequest`. Web pages of others cannot, which keeps them from posting here.";
+        CodeMissing = "code_missing", BAD_REQUEST, never, "There is no authorization code",
+            "Send `code`. The iOS SDK gives a `serverAuthCode` only when `GIDServerClientID` is set to the Web application client, and only at a fresh sign-in, not when a previous one is restored; the Android SDK only when `requestOfflineAccess` (or `requestServerAuthCode`) names that client.";
+        CodeEncoded = "code_still_encoded", BAD_REQUEST, never, "The code is still percent-encoded",
+            "Decode the code once before sending it: it begins with `4/`, not with `4%2F`.";
+        CodeMalformed = "code_malformed", BAD_REQUEST, never, "This is not an authorization code",
+            "Send the code exactly as Google's SDK or redirect gave it, whole and without spaces. An ID token or an access token is no code.";
+        CodeSpent = "code_spent", CONFLICT, never, "The code is spent",
+            "A code works once and for about ten minutes, and only for the client it was issued to. Sign in again to get a new one. To make a lost answer repeatable, send an Idempotency-Key with the first try.";
+        ClientUnknown = "client_unknown", NOT_FOUND or BAD_REQUEST, never, "There is no such client",
+            "Name a client of the configuration.";
+        ClientRequired = "client_required", BAD_REQUEST, never, "A client must be named",
+            "Several clients come into question. Send `client` with one of `clients`.";
+        SourceRequired = "source_required", BAD_REQUEST, never, "The source of the code must be named",
+            "The client takes codes from several sources. Send `source` with one of `sources`.";
+        SourceNotAllowed = "source_not_allowed", BAD_REQUEST, never, "The client does not take codes from this source",
+            "Send one of `sources`, or let the owner add the source to the client's `sources`.";
+        RedirectUriNotAllowed = "redirect_uri_not_allowed", BAD_REQUEST, never, "The redirect_uri is not configured",
+            "Send the `redirect_uri` the code was made with. It must be equal, byte for byte, to one in the client's `redirect_uris`; a desktop code needs its loopback address.";
+        RedirectUriMismatch = "redirect_uri_mismatch", BAD_REQUEST, never, "The code was made with another redirect_uri",
+            "Google issued the code for another `redirect_uri` than the `source` implies. Check `source` and `redirect_uri`, then sign in again.";
+        VerifierMissing = "code_verifier_missing", BAD_REQUEST, never, "The code needs its code_verifier",
+            "The sign-in used PKCE. Sign in again and send its `code_verifier` along with the code.";
+        VerifierWrong = "code_verifier_wrong", BAD_REQUEST, never, "The code_verifier does not belong to the code",
+            "Send the `code_verifier` whose challenge the same sign-in used. Sign in again to get a new code.";
+        IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, never, "The Idempotency-Key was used for another request",
+            "Use a new Idempotency-Key for each code, and the same one only to repeat the very same request.";
+        IdTokenMissing = "id_token_missing", BAD_REQUEST, never, "Google sent no ID token",
+            "Without one nobody knows who signed in. Let the app ask for the scope `openid`, and sign in again.";
+        IdTokenRefused = "id_token_refused", UNAUTHORIZED, never, "The ID token is not accepted",
+            "Get a fresh ID token from Google's SDK, for a client of this locum.";
+        UserNotAllowed = "user_not_allowed", FORBIDDEN, never, "This person may not connect",
+            "The owner says in `allow_users` who may connect. Nothing was stored.";
+        NotConnected = "not_connected", NOT_FOUND, never, "This person is not connected",
+            "Sign in with an authorization code first (`/v1/exchange`).";
+        GoogleBlocked = "google_blocked", FORBIDDEN, never, "A setting at Google forbids this",
+            "A setting of Google's or of the person's organisation blocks the app.";
+        ClientMisconfigured = "client_misconfigured", BAD_GATEWAY, never, "Google refuses the OAuth client",
+            "The owner has to put the OAuth client right: compare `client_id` and the client secret with Google's console.";
+        GoogleRefused = "google_refused", BAD_GATEWAY, never, "Google refused",
+            "Google refused the request for a reason that has no cure of its own here. Sign in again; if that does not help, the owner looks at the client in Google's console.";
+    }
+    "Google" {
+        GoogleUnavailable = "google_unavailable", SERVICE_UNAVAILABLE, later, "Google is unavailable",
+            "Google gave no usable answer. Try again after the time in the Retry-After header; no grant was touched.";
+        KeysUnavailable = "google_keys_unavailable", SERVICE_UNAVAILABLE, later, "Google's signing keys are not at hand",
+            "ID tokens cannot be verified before Google's keys can be fetched. Try again.";
+        ClientPaused = "client_paused", SERVICE_UNAVAILABLE, later, "Refreshes of this client are paused",
+            "Google refuses the OAuth client itself, so no refresh can succeed. The owner has to put the client right; `locum status` says what is wrong.";
+    }
+    "Tokens" {
+        UserNotFound = "user_not_found", NOT_FOUND, never, "There is no such user",
+            "Nobody of this name is connected within reach of this API key.";
+        UserAmbiguous = "user_ambiguous", CONFLICT, never, "Several people have this address",
+            "The address has changed hands. Name the user by id instead (`user.id` in answers).";
+        ConsentRequired = "consent_required", CONFLICT, never, "The person must sign in again",
+            "No access token can be had before the person has been through Google's consent again.";
+        ClientAmbiguous = "client_ambiguous", CONFLICT, never, "Several grants match",
+            "The user has grants with several clients. Send `client` with one of `clients`.";
+        ScopeMissing = "scope_missing", FORBIDDEN, never, "Scopes are missing",
+            "The grant, or the API key, does not cover `missing_scopes`. Let the person sign in again and tick them, or use another key.";
+        ScopeWithheld = "scope_withheld", FORBIDDEN, never, "Google's token opens too much for this API key",
+            "The key is bound to scopes and Google answered with a token of more, so it was withheld. Use a key bound to the whole grant.";
+    }
+    "People and keys" {
+        CursorInvalid = "cursor_invalid", BAD_REQUEST, never, "This is not a cursor",
+            "Send the `next` of the page before, unchanged, or leave `cursor` out to begin anew.";
+        RevokeReachesFurther = "revoke_reaches_further", FORBIDDEN, never, "Revoking would end other grants",
+            "Revoking at Google would also end grants that this API key does not reach. Use `revoke=no`, or another key.";
+        ApiKeyNotFound = "api_key_not_found", NOT_FOUND, never, "There is no such API key",
+            "`locum key list` shows the ids.";
+        ApiKeyEnded = "api_key_ended", CONFLICT, never, "The API key has ended already",
+            "It cannot be rotated any more. Make another with `locum key create`.";
+    }
+    "The vault" {
+        VaultBusy = "vault_busy", SERVICE_UNAVAILABLE, later, "Too much is being written",
+            "Too many writes are waiting. Try again in a moment.";
+        VaultConflict = "conflict", CONFLICT, later, "Somebody else changed it first",
+            "It was changed at the same time by another request. Look again, then decide again.";
+        VaultFull = "vault_full", SERVICE_UNAVAILABLE, later, "The disk is full",
+            "The disk that holds the vault is full. The owner has to free some space; locum then goes on by itself.";
+        VaultReadOnly = "vault_read_only", SERVICE_UNAVAILABLE, later, "The vault cannot be written",
+            "The vault's file, its directory or the whole file system is read-only. The owner has to make it writable.";
+        VaultFailed = "vault_failed", SERVICE_UNAVAILABLE, later, "The disk failed",
+            "The disk failed under a write and locum writes no more. The owner has to look at the disk and restart locum.";
+        VaultDamaged = "vault_damaged", INTERNAL_SERVER_ERROR, never, "A record of the vault is damaged",
+            "A record does not match its seal: it was altered outside locum, or the disk damaged it. The owner finds it in the log under this request_id and restores a backup.";
+        VaultUnavailable = "vault_unavailable", SERVICE_UNAVAILABLE, later, "The vault cannot be read or written",
+            "The owner finds the cause in the log under this request_id.";
+    }
+}

@@ -1,0 +1,232 @@
+//! From each error of the services to its problem.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use serde_json::{Value, json};
+
+use super::{Code, Problem};
+use crate::api_keys::{ApiKeysError, KeyRefused};
+use crate::google::{ClientFault, CodeRefusal};
+use crate::ids::ClientName;
+use crate::sessions::SessionError;
+use crate::sign_in::SignInError;
+use crate::tokens::{ResolveError, TokenError};
+use crate::users::UsersError;
+use crate::vault::VaultError;
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        let code = match &error {
+            VaultError::Conflict | VaultError::Gone => Code::VaultConflict,
+            VaultError::Busy => Code::VaultBusy,
+            VaultError::Full => Code::VaultFull,
+            VaultError::ReadOnly => Code::VaultReadOnly,
+            VaultError::DiskFailed(_) => Code::VaultFailed,
+            VaultError::Damaged { .. } | VaultError::Corrupt(_) => Code::VaultDamaged,
+            VaultError::Closed => Code::Stopping,
+            VaultError::WrongRootKey { .. }
+            | VaultError::UnusableRootKey(_)
+            | VaultError::Newer { .. }
+            | VaultError::NotAVault
+            | VaultError::Missing(_)
+            | VaultError::Exists(_)
+            | VaultError::InUse { .. }
+            | VaultError::Unsuitable { .. }
+            | VaultError::Io(_) => Code::VaultUnavailable,
+        };
+        let problem = Self::new(code).because(error);
+        if code.status() == StatusCode::SERVICE_UNAVAILABLE {
+            // A full queue empties within a second; the rest needs the owner, or a restart.
+            let seconds = if code == Code::VaultBusy { 1 } else { 30 };
+            problem.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+        } else {
+            problem
+        }
+    }
+}
+
+impl From<KeyRefused> for Problem {
+    fn from(refused: KeyRefused) -> Self {
+        Self::new(match refused {
+            KeyRefused::Malformed | KeyRefused::Unknown => Code::ApiKeyInvalid,
+            KeyRefused::Expired => Code::ApiKeyExpired,
+            KeyRefused::Revoked => Code::ApiKeyRevoked,
+        })
+        .because(refused)
+    }
+}
+
+impl From<ApiKeysError> for Problem {
+    fn from(error: ApiKeysError) -> Self {
+        match error {
+            ApiKeysError::NotFound => Self::new(Code::ApiKeyNotFound),
+            ApiKeysError::Ended => Self::new(Code::ApiKeyEnded),
+            ApiKeysError::Invalid { what, problem } => {
+                Self::new(Code::FieldInvalid).detail(format!("`{what}` {problem}.")).with("field", what)
+            }
+            ApiKeysError::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Invalid => Self::new(Code::SessionInvalid),
+            SessionError::Expired => Self::new(Code::SessionExpired),
+            SessionError::Ended => Self::new(Code::SessionEnded),
+            SessionError::NotAllowed => Self::new(Code::UserNotAllowed)
+                .detail("The owner no longer lists this person in `allow_users`."),
+            SessionError::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotFound => Self::new(Code::UserNotFound),
+            ResolveError::Ambiguous => Self::new(Code::UserAmbiguous),
+            ResolveError::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl From<UsersError> for Problem {
+    fn from(error: UsersError) -> Self {
+        match error {
+            UsersError::NotFound => Self::new(Code::UserNotFound),
+            UsersError::UnknownClient => Self::new(Code::ClientUnknown),
+            UsersError::BadCursor => Self::new(Code::CursorInvalid),
+            UsersError::Vault(error) => error.into(),
+            UsersError::Interrupted => Self::new(Code::Interrupted)
+                .detail("locum was interrupted. What was begun goes on after a restart; look at the user before you try again."),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NotFound => Self::new(Code::UserNotFound),
+            TokenError::UnknownClient => Self::new(Code::ClientUnknown),
+            TokenError::ConsentRequired { client, state, since } => Self::new(Code::ConsentRequired)
+                .detail(state.words())
+                .with("client", name(client.as_ref()))
+                .with("state", state.code())
+                .with("cause", state.cause().map_or(Value::Null, Value::from))
+                .with("since", since.to_string()),
+            TokenError::ClientAmbiguous { clients } => {
+                Self::new(Code::ClientAmbiguous).with("clients", names(&clients))
+            }
+            TokenError::ScopeMissing { missing } => Self::new(Code::ScopeMissing)
+                .with("missing_scopes", missing.iter().map(Value::from).collect::<Vec<_>>()),
+            TokenError::ScopeWithheld => Self::new(Code::ScopeWithheld),
+            TokenError::GoogleUnavailable { retry_after } => {
+                Self::new(Code::GoogleUnavailable).retry_after(retry_after)
+            }
+            TokenError::ClientPaused { client, fault, retry_after } => Self::new(Code::ClientPaused)
+                .with("client", client.as_str())
+                .with("cause", fault_code(fault))
+                .retry_after(retry_after),
+            TokenError::Vault(error) => error.into(),
+            TokenError::Interrupted => Self::new(Code::Interrupted),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::CodeMissing => Self::new(Code::CodeMissing),
+            SignInError::CodeEncoded => Self::new(Code::CodeEncoded),
+            SignInError::CodeMalformed(_) => Self::new(Code::CodeMalformed).because(error),
+            SignInError::UnknownClient { known } => {
+                Self::new(Code::ClientUnknown).status(StatusCode::BAD_REQUEST).with("clients", names(&known))
+            }
+            SignInError::ClientRequired { clients } => {
+                Self::new(Code::ClientRequired).with("clients", names(&clients))
+            }
+            SignInError::SourceRequired { client, sources } => Self::new(Code::SourceRequired)
+                .with("client", client.as_str())
+                .with("sources", json!(sources)),
+            SignInError::SourceNotAllowed { client, sources } => Self::new(Code::SourceNotAllowed)
+                .with("client", client.as_str())
+                .with("sources", json!(sources)),
+            SignInError::RedirectUriNotAllowed => Self::new(Code::RedirectUriNotAllowed),
+            SignInError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused),
+            SignInError::CodeSpent => Self::new(Code::CodeSpent),
+            SignInError::CodeRefused(refusal) => Self::new(match refusal {
+                CodeRefusal::Malformed => Code::CodeMalformed,
+                CodeRefusal::SpentOrExpired => Code::CodeSpent,
+                CodeRefusal::VerifierMissing => Code::VerifierMissing,
+                CodeRefusal::VerifierWrong => Code::VerifierWrong,
+                CodeRefusal::RedirectUriMismatch => Code::RedirectUriMismatch,
+            })
+            .because(refusal),
+            SignInError::NoIdToken => Self::new(Code::IdTokenMissing),
+            // The variants hold nothing of the token, and each is a sentence about what is wrong with it.
+            SignInError::IdTokenRefused(reason) => Self::new(Code::IdTokenRefused)
+                .detail(format!("Refused: {reason}. {}", Code::IdTokenRefused.detail()))
+                .because(reason),
+            SignInError::UserNotAllowed => Self::new(Code::UserNotAllowed),
+            SignInError::NotConnected => Self::new(Code::NotConnected),
+            SignInError::Blocked(cause) => {
+                Self::new(Code::GoogleBlocked).detail(cause.words()).with("cause", cause.code())
+            }
+            SignInError::ClientFault { client, fault } => Self::new(Code::ClientMisconfigured)
+                .with("client", client.as_str())
+                .with("cause", fault_code(fault))
+                .because(fault),
+            SignInError::GoogleRefused { error } => {
+                Self::new(Code::GoogleRefused).with("google_error", error)
+            }
+            SignInError::GoogleUnavailable { retry_after, code_may_be_spent } => {
+                let problem = Self::new(Code::GoogleUnavailable)
+                    .with("code_may_be_spent", code_may_be_spent)
+                    .retry_after(retry_after.unwrap_or(GOOGLE_RETRY));
+                problem.detail(if code_may_be_spent {
+                    "Google gave no usable answer and may have used up the code. Try again with the same code; if it is then spent, sign in again."
+                } else {
+                    "Google gave no usable answer and the code is not used up. Send it again after the time in the Retry-After header, within ten minutes of the sign-in."
+                })
+            }
+            SignInError::KeysUnavailable { code_spent } => {
+                let problem = Self::new(Code::KeysUnavailable)
+                    .with("code_may_be_spent", code_spent)
+                    .retry_after(GOOGLE_RETRY);
+                if code_spent {
+                    problem.detail("Google's signing keys could not be fetched, so nobody knows who signed in and nothing was stored. The code is used up: sign in again in a moment.")
+                } else {
+                    problem
+                }
+            }
+            SignInError::Vault(error) => error.into(),
+            SignInError::Interrupted => Self::new(Code::Interrupted).detail(
+                "locum was interrupted. Send the request again; if the code is then spent, sign in again.",
+            ),
+        }
+    }
+}
+
+/// Where Google says nothing of it: long enough for a hiccup to pass, short enough for a person to wait.
+const GOOGLE_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The stable name of what Google has against a client.
+pub(in crate::server) const fn fault_code(fault: ClientFault) -> &'static str {
+    match fault {
+        ClientFault::NotFound => "client_not_found",
+        ClientFault::WrongSecret => "wrong_secret",
+        ClientFault::Deleted => "client_deleted",
+        ClientFault::Disabled => "client_disabled",
+        ClientFault::Unauthorized => "client_unauthorized",
+    }
+}
+
+fn name(client: Option<&ClientName>) -> Value {
+    client.map_or(Value::Null, |client| client.as_str().into())
+}
+
+fn names(clients: &[ClientName]) -> Vec<Value> {
+    clients.iter().map(|client| client.as_str().into()).collect()
+}

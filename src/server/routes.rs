@@ -1,0 +1,198 @@
+//! The table of routes: each path and method once, with who may call it. Registration is made from the
+//! table, so no route can exist beside it; a test walks it with every kind of caller.
+
+mod backup;
+mod exchange;
+mod keys;
+mod me;
+mod ops;
+mod session;
+mod status;
+mod tokens;
+mod users;
+
+use actix_cors::Cors;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Condition;
+use actix_web::{HttpResponse, web};
+
+use super::context::{Context, Door};
+use super::problem::{Code, Problem};
+use crate::api_keys::Action;
+
+pub(super) use self::backup::remove_leftovers;
+pub use self::keys::{KeyUsers, KeyView};
+pub use self::status::{ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, Pause, Status, VaultStatus};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everybody.
+    Public,
+    /// The user of a session.
+    Session,
+    /// An API key with this action, and the owner.
+    Key(Action),
+    /// The owner, and an unbound API key with `admin`.
+    Owner,
+}
+
+/// One method of a resource.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// What the handler's extractors enforce; a test holds the two together.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that walks the table"))]
+    pub(super) access: Access,
+    handler: fn() -> actix_web::Route,
+}
+
+/// One path.
+pub(super) struct Resource {
+    pub(super) path: &'static str,
+    /// Whether web pages of allowed origins may call it.
+    pub(super) cors: bool,
+    pub(super) routes: &'static [Route],
+}
+
+/// The name of requests that match no path, in metrics and the log.
+pub(super) const UNMATCHED: &str = "(none)";
+
+macro_rules! table {
+    ($($path:literal $($cors:ident)? { $($method:ident $access:expr => $handler:expr;)+ })+) => {
+        /// Every route there is. The order matters where two paths match: the first wins.
+        pub(super) static TABLE: &[Resource] = &[$(Resource {
+            path: $path,
+            cors: table!(@cors $($cors)?),
+            routes: &[$(Route {
+                method: Method::$method,
+                access: $access,
+                handler: || web::method(Method::$method).to($handler),
+            }),+],
+        }),+];
+    };
+    (@cors) => { false };
+    (@cors pages) => { true };
+}
+
+table! {
+    "/v1/users/{user}/token" {
+        GET Access::Key(Action::TokensRead) => tokens::token;
+    }
+    "/v1/exchange" pages {
+        POST Access::Public => exchange::exchange;
+    }
+    "/v1/session" pages {
+        POST Access::Public => session::renew;
+    }
+    "/v1/users/me" pages {
+        GET Access::Session => me::show;
+        DELETE Access::Session => me::disconnect;
+    }
+    "/v1/users" {
+        GET Access::Key(Action::UsersRead) => users::list;
+    }
+    "/v1/users/{user}" {
+        GET Access::Key(Action::UsersRead) => users::show;
+        DELETE Access::Key(Action::UsersWrite) => users::forget;
+    }
+    "/v1/users/{user}/refresh" {
+        POST Access::Key(Action::UsersWrite) => tokens::refresh;
+    }
+    "/v1/keys" {
+        GET Access::Owner => keys::list;
+        POST Access::Owner => keys::create;
+    }
+    "/v1/keys/{id}/rotate" {
+        POST Access::Owner => keys::rotate;
+    }
+    "/v1/keys/{id}" {
+        DELETE Access::Owner => keys::revoke;
+    }
+    "/v1/status" {
+        GET Access::Owner => status::status;
+    }
+    "/v1/vault/backup" {
+        POST Access::Owner => backup::backup;
+    }
+    "/.well-known/jwks.json" pages {
+        GET Access::Public => session::published_keys;
+    }
+    "/metrics" {
+        GET Access::Key(Action::MetricsRead) => ops::metrics;
+    }
+    "/healthz" {
+        GET Access::Public => ops::alive;
+        HEAD Access::Public => ops::alive;
+    }
+    "/readyz" {
+        GET Access::Public => ops::ready;
+        HEAD Access::Public => ops::ready;
+    }
+}
+
+/// What the metrics listener knows.
+const METRICS_DOOR: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
+
+pub(super) fn is_health(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
+/// The row of [`TABLE`] that a request matched.
+#[derive(Clone, Copy)]
+pub(super) struct Matched(pub(super) usize);
+
+/// Registers what `door` serves.
+pub(super) fn configure(app: &mut web::ServiceConfig, door: Door, context: &Context) {
+    let origins = &context.state.config.server.cors_origins;
+    for (index, row) in TABLE.iter().enumerate() {
+        if door == Door::Metrics && !METRICS_DOOR.contains(&row.path) {
+            continue;
+        }
+        let mut resource = web::resource(row.path).app_data(Matched(index));
+        for route in row.routes {
+            resource = resource.route((route.handler)());
+        }
+        let resource = resource.default_service(web::to(move || async move { method_not_allowed(index) }));
+        if row.cors && door == Door::Public {
+            app.service(resource.wrap(Condition::new(!origins.is_empty(), cors(origins))));
+        } else {
+            app.service(resource);
+        }
+    }
+    app.default_service(web::to(not_found));
+}
+
+fn cors(origins: &[String]) -> Cors {
+    let listed = origins.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
+    listed
+        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
+        .allowed_headers(["authorization", "content-type", "idempotency-key", "x-requested-with"])
+        .expose_headers(["retry-after", "x-request-id"])
+        .block_on_origin_mismatch(true)
+        .max_age(600)
+}
+
+async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(Code::NotFound))
+}
+
+fn method_not_allowed(index: usize) -> Result<HttpResponse, Problem> {
+    let methods: Vec<_> = TABLE[index].routes.iter().map(|route| route.method.as_str()).collect();
+    let allow = HeaderValue::from_str(&methods.join(", ")).expect("method names are a header value");
+    Err(Problem::new(Code::MethodNotAllowed)
+        .detail(format!("This route knows {}.", methods.join(", ")))
+        .header(header::ALLOW, allow))
+}
+
+/// An answer in JSON.
+fn json(status: actix_web::http::StatusCode, body: &impl serde::Serialize) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(body).map_err(|error| Problem::new(Code::Internal).because(error))?;
+    Ok(HttpResponse::build(status)
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .body(body))
+}
+
+fn ok(body: &impl serde::Serialize) -> Result<HttpResponse, Problem> {
+    json(actix_web::http::StatusCode::OK, body)
+}

@@ -1,0 +1,133 @@
+//! `users::forget`: unusable at once, revoked at Google, then gone.
+
+use std::time::Duration;
+
+use locum::emulator::{Endpoint, Fault};
+use locum::grant::{DeathCause, GrantState};
+use locum::ids::UserRef;
+use locum::tokens::{Reach, ResolveError, TokenError};
+use locum::users::{Revoke, UsersError};
+
+use crate::harness::{TestLocum, client};
+
+/// A second client of the seeded project.
+async fn two_clients() -> TestLocum {
+    let locum = TestLocum::start().await;
+    let second = locum::emulator::RegisteredClient::web(
+        format!("{}-second.apps.googleusercontent.com", locum.seeded.web.client_id.project())
+            .parse()
+            .expect("an id"),
+        locum::secret::ClientSecret::new("GOCSPX-second"),
+    );
+    locum.emulator.world.add_client(second.clone());
+    let clients = [("main", &locum.seeded.web), ("second", &second)].map(|(name, registered)| {
+        format!(
+            "[[clients]]\nname = {name:?}\nclient_id = {:?}\nclient_secret = {:?}\nsources = [\"ios\"]\nscopes = [\"openid\"]\n",
+            registered.client_id.as_str(),
+            registered.secrets[0].expose()
+        )
+    });
+    locum.restart_with(&clients.concat()).await
+}
+
+async fn connect_to(locum: &TestLocum, name: &str) -> locum::ids::UserId {
+    let configured = locum.state.config.client(&client(name)).expect("configured").client_id.clone();
+    let code = locum.code_with(locum.alice(), |code| code.client_id = configured);
+    let mut request = crate::harness::request(code);
+    request.client = Some(client(name));
+    locum.state.sign_in.redeem(request).await.expect("a good code").user
+}
+
+#[actix_web::test]
+async fn a_forgotten_person_is_gone_here_and_at_google() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    let token = locum.token(user).await.expect("a token").access_token;
+    let forgotten = locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    assert_eq!(
+        (forgotten.forgotten, forgotten.revoked, forgotten.pending),
+        (vec!["main".to_owned()], true, false)
+    );
+    assert!(!locum.emulator.world.token_is_live(&token));
+    assert_eq!(locum.token(user).await.expect_err("gone"), TokenError::NotFound);
+    let name = UserRef::Sub(locum.alice().sub.clone());
+    assert_eq!(locum.state.tokens.resolve(&name).await.expect_err("gone"), ResolveError::NotFound);
+    assert_eq!(
+        locum.state.users.forget(user, None, Revoke::Auto).await.expect_err("gone"),
+        UsersError::NotFound
+    );
+    assert_ne!(locum.connect(locum.alice()).await, user, "a person who comes back has a new row");
+}
+
+#[actix_web::test]
+async fn while_google_is_down_the_grant_is_unusable_and_revoked_later() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    let forgotten = locum.state.users.forget(user, None, Revoke::Project).await.expect("known");
+    assert!(forgotten.pending && !forgotten.revoked);
+    let refused = locum.token(user).await.expect_err("unusable");
+    assert!(
+        matches!(refused, TokenError::ConsentRequired { state: GrantState::Revoking, .. }),
+        "{refused:?}"
+    );
+    let locum = locum.restart().await;
+    locum.state.users.revoke_step().await.expect("the vault works");
+    assert_eq!(locum.state.vault.count_users().await, Ok(1), "still tried");
+    locum.emulator.world.faults().clear_all();
+    locum.state.users.revoke_step().await.expect("the vault works");
+    assert_eq!(locum.state.vault.count_users().await, Ok(0));
+}
+
+#[actix_web::test]
+async fn after_a_day_the_rows_go_although_google_never_answered() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    locum.state.users.forget(user, None, Revoke::Project).await.expect("known");
+    locum.clock.advance(Duration::from_secs(86_401));
+    locum.state.users.revoke_step().await.expect("the vault works");
+    assert_eq!(locum.state.vault.count_users().await, Ok(0));
+}
+
+#[actix_web::test]
+async fn one_of_two_grants_of_a_project_is_forgotten_without_ending_the_other() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    assert_eq!(connect_to(&locum, "second").await, user);
+    let ambiguous = locum.token(user).await.expect_err("two clients");
+    assert!(matches!(ambiguous, TokenError::ClientAmbiguous { ref clients } if clients.len() == 2));
+
+    let main = client("main");
+    let preview = locum.state.users.preview_forget(user, Some(&main), Revoke::Project).await.expect("known");
+    assert_eq!(preview.would_also_end, ["second"]);
+    let forgotten = locum.state.users.forget(user, Some(&main), Revoke::Auto).await.expect("known");
+    assert!(!forgotten.revoked && forgotten.also_ended.is_empty());
+    assert!(locum.token(user).await.is_ok(), "the other grant lives on");
+}
+
+#[actix_web::test]
+async fn a_revocation_for_the_project_ends_the_other_grant_and_says_so() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    connect_to(&locum, "second").await;
+    let forgotten =
+        locum.state.users.forget(user, Some(&client("main")), Revoke::Project).await.expect("known");
+    assert_eq!(forgotten.also_ended, ["second"]);
+    let view = locum.state.users.show(user, &Reach::EVERYTHING).await.expect("still known");
+    assert_eq!(view.grants[0].cause.as_deref(), Some(DeathCause::ExpiredOrRevoked.code()));
+}
+
+#[actix_web::test]
+async fn who_connects_again_while_being_forgotten_stays() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    let code = locum.code_with(locum.alice(), |code| code.force_consent = true);
+    let back = locum.redeem(code).await.expect("a good code");
+    assert_eq!(back.user, user);
+    locum.emulator.world.faults().clear_all();
+    locum.state.users.revoke_step().await.expect("the vault works");
+    assert!(locum.token(user).await.is_ok());
+}
