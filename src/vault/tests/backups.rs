@@ -120,7 +120,6 @@ async fn a_write_during_a_backup_is_in_the_copy_or_not_but_never_by_halves() {
     let blob = "INSERT INTO documents VALUES ('padding', randomblob(6000000), 1, 1, x'00')";
     vault.write(move |conn| conn.execute(blob, []).map(drop).map_err(sql)).await.expect("large");
     let copies = [elsewhere(&home, "one"), elsewhere(&home, "two")];
-    let root = root(1);
     // Held, so that all of this is queued in this order before any of it begins.
     let release = hold(&vault).await;
     let people = futures_util::future::join_all((0..40).map(|n| connect(&vault, n)));
