@@ -115,8 +115,9 @@ fn questions_fill_in_what_flags_left_open() {
 fn the_owner_is_told_what_to_do() {
     let folder = folder();
     let plan = Plan::beside(&folder.path().join("locum.toml")).expect("free");
-    let loaded = plan.write(&arguments(), folder.path()).expect("written");
-    let told = words::afterwards(&loaded, &plan.root_key_file);
+    let (loaded, root_key_id) = plan.write(&arguments(), folder.path()).expect("written");
+    let told = words::afterwards(&loaded, &plan.root_key_file, &root_key_id);
+    assert!(told.contains(&root_key_id), "{told}");
     for words in [
         "GIDServerClientID",
         "https://app.example.org/cb",
