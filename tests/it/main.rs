@@ -11,4 +11,6 @@ mod kill;
 mod layers;
 mod needles;
 mod program;
+mod provider;
+mod races;
 mod refresh;
