@@ -226,3 +226,26 @@ fn there_is_one_tls_stack_and_one_provider() {
         assert!(!has(name), "{name} is in Cargo.lock");
     }
 }
+
+/// A package ships what there is, and the unit starts it where the package puts it.
+#[test]
+fn packaging_names_what_exists() {
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).expect("a manifest");
+    let deb = &manifest["package"]["metadata"]["deb"];
+    let unit = read("packaging/systemd/locum.service");
+    for asset in deb["assets"].as_array().expect("assets") {
+        let (source, target) = (asset[0].as_str().expect("a source"), asset[1].as_str().expect("a target"));
+        let source = source.trim_end_matches("*.md").trim_end_matches('*');
+        if let Some(program) = source.strip_prefix("target/release/") {
+            assert!(
+                unit.contains(&format!("\nExecStart=/{target}{program} ")),
+                "the unit starts /{target}{program}"
+            );
+        } else {
+            assert!(root().join(source).exists(), "{source} is in the package and not here");
+        }
+    }
+    assert!(root().join(deb["maintainer-scripts"].as_str().expect("a folder")).join("postinst").exists());
+    assert!(unit.contains("\nLoadCredential=root-key:/etc/locum/root.key\n"));
+    assert!(read("docs/server.md").contains("\nroot_key_credential = \"root-key\"\n"));
+}
