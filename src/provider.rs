@@ -3,10 +3,14 @@
 //! What must stay true:
 //!
 //! - at most one fetch of a document is under way, and after a failed one none starts for
-//!   [`COOL_DOWN`], whatever key ids callers show: nobody can make locum hammer Google;
+//!   [`COOL_DOWN`] (for [`START_COOL_DOWN`] while there is nothing to go on with), whatever key ids
+//!   callers show: nobody can make locum hammer Google;
+//! - nobody waits for a fetch who can be served with what is there;
 //! - a failed or unusable fetch never replaces or empties what is there; an old document serves on
 //!   until [`HARD_LIMIT`] after it was fetched;
-//! - a restart without network still verifies, from the vault.
+//! - a restart without network still verifies, from the vault;
+//! - what the vault kept from another place than the configured one is not used: secrets would be
+//!   sent there, and its keys would sign anybody in.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +29,11 @@ use crate::vault::{DocumentKind, StoredDocument, Vault};
 /// No second fetch of a document within this many seconds of one that failed, or of one that was
 /// made for the sake of an unknown key id.
 const COOL_DOWN: i64 = 120;
+/// As [`COOL_DOWN`], after a failure that leaves nothing to serve with: nobody can sign in meanwhile.
+const START_COOL_DOWN: i64 = 10;
+/// A document that was fetched further ahead than this many seconds comes from a time when the clock
+/// was wrong, and is not fresh.
+const CLOCK_LEEWAY: i64 = 60;
 /// A document is fetched anew this many seconds before its cache headers end.
 const AHEAD: i64 = 300;
 /// How long after it was fetched a document serves on while Google cannot be reached: three days.
@@ -93,6 +102,16 @@ struct Held<T> {
     fresh_until: Timestamp,
 }
 
+impl<T> Held<T> {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.is_fresh_for(0, now)
+    }
+
+    fn is_fresh_for(&self, seconds: i64, now: Timestamp) -> bool {
+        now.plus(seconds) < self.fresh_until && self.fetched_at.since(now) <= CLOCK_LEEWAY
+    }
+}
+
 #[derive(Debug)]
 struct Document<T> {
     kind: DocumentKind,
@@ -119,12 +138,14 @@ impl<T> Document<T> {
         self.held.load_full().filter(|held| now < held.fresh_until || now.since(held.fetched_at) < HARD_LIMIT)
     }
 
+    /// A cool-down that ends further ahead than any lasts was begun by a clock that was wrong.
     fn cooling(&self, now: Timestamp) -> bool {
-        now.unix() < self.not_before.load(Ordering::SeqCst)
+        let left = self.not_before.load(Ordering::SeqCst).saturating_sub(now.unix());
+        (1..=COOL_DOWN).contains(&left)
     }
 
-    fn cool_down(&self, now: Timestamp) {
-        self.not_before.store(now.plus(COOL_DOWN).unix(), Ordering::SeqCst);
+    fn cool_down(&self, now: Timestamp, seconds: i64) {
+        self.not_before.store(now.plus(seconds).unix(), Ordering::SeqCst);
     }
 
     fn error(&self) -> Option<GoogleError> {
@@ -165,8 +186,12 @@ impl Provider {
             skew: Mutex::new(None),
         }));
         let inner = &provider.0;
-        inner.recall(&inner.discovery, |body| Endpoints::parse(body, &inner.settings.issuer).ok()).await;
-        inner.recall(&inner.keys, |body| KeySet::parse(body).ok()).await;
+        let settings = &inner.settings;
+        let endpoints = |body: &[u8]| Endpoints::parse(body, &settings.issuer).ok();
+        inner.recall(&inner.discovery, &settings.discovery_url, endpoints).await;
+        if let Some(endpoints) = inner.discovery.held.load_full() {
+            inner.recall(&inner.keys, &endpoints.value.jwks, |body| KeySet::parse(body).ok()).await;
+        }
         provider
     }
 
@@ -181,12 +206,20 @@ impl Provider {
     /// [`ProviderError::Unavailable`] when none are kept and none can be fetched.
     pub async fn endpoints(&self) -> Result<Arc<Endpoints>, ProviderError> {
         let now = self.0.clock.now();
-        if let Some(held) = self.0.discovery.held.load_full().filter(|held| now < held.fresh_until) {
+        if let Some(held) = self.0.discovery.held.load_full().filter(|held| held.is_fresh(now)) {
             return Ok(held.value.clone());
         }
         let inner = self.0.clone();
         let fetched = self.0.lifecycle.run(async move { inner.discovery(Reason::Due).await }).await;
         fetched.map_err(|_| ProviderError::Interrupted)?.map(|held| held.value.clone())
+    }
+
+    /// Makes sure that there are keys to verify with, fetching them if need be.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unavailable`] when none are kept and none can be fetched.
+    pub async fn load_keys(&self) -> Result<(), ProviderError> {
+        self.keys(Reason::Due).await.map(drop)
     }
 
     /// Verifies an ID token, with one fetch of the key set if its key is unknown and the last such
@@ -209,7 +242,7 @@ impl Provider {
     async fn keys(&self, reason: Reason) -> Result<Arc<Held<KeySet>>, ProviderError> {
         let now = self.0.clock.now();
         if reason == Reason::Due
-            && let Some(held) = self.0.keys.held.load_full().filter(|held| now < held.fresh_until)
+            && let Some(held) = self.0.keys.held.load_full().filter(|held| held.is_fresh(now))
         {
             return Ok(held);
         }
@@ -220,13 +253,12 @@ impl Provider {
 
     /// Fetches what will run out soon. Called by a job, so that no sign-in waits for it.
     pub async fn refetch_step(&self) {
-        let soon = self.0.clock.now().plus(AHEAD);
-        let due = |fresh_until: Option<Timestamp>| fresh_until.is_none_or(|until| until <= soon);
+        let now = self.0.clock.now();
         // Failures are remembered by the documents and shown by `status`.
-        if due(self.0.discovery.held.load().as_ref().map(|held| held.fresh_until)) {
+        if self.0.discovery.held.load().as_ref().is_none_or(|held| !held.is_fresh_for(AHEAD, now)) {
             let _ = self.0.discovery(Reason::Due).await;
         }
-        if due(self.0.keys.held.load().as_ref().map(|held| held.fresh_until)) {
+        if self.0.keys.held.load().as_ref().is_none_or(|held| !held.is_fresh_for(AHEAD, now)) {
             let _ = self.0.keys(Reason::Due).await;
         }
     }
@@ -247,14 +279,18 @@ impl Provider {
 
 impl Inner {
     async fn discovery(&self, reason: Reason) -> Result<Arc<Held<Endpoints>>, ProviderError> {
-        let settings = &self.settings;
-        let fetch = || self.google.fetch_discovery(&settings.discovery_url, &settings.issuer);
-        self.document(&self.discovery, reason, fetch).await
+        let ProviderSettings { issuer, discovery_url } = &self.settings;
+        let fetch = || self.google.fetch_discovery(discovery_url, issuer);
+        self.document(&self.discovery, reason, discovery_url, fetch).await
     }
 
     async fn keys(&self, reason: Reason) -> Result<Arc<Held<KeySet>>, ProviderError> {
-        let endpoints = self.discovery(Reason::Due).await?;
-        self.document(&self.keys, reason, || self.google.fetch_keys(&endpoints.value.jwks)).await
+        let jwks = match self.discovery(Reason::Due).await {
+            Ok(endpoints) => endpoints.value.jwks.clone(),
+            // The keys may serve longer than what says where they are.
+            Err(error) => return self.keys.serving(self.clock.now()).ok_or(error),
+        };
+        self.document(&self.keys, reason, &jwks, || self.google.fetch_keys(&jwks)).await
     }
 
     /// The document, fetched first if that is called for and allowed.
@@ -262,53 +298,62 @@ impl Inner {
         &self,
         document: &Document<T>,
         reason: Reason,
+        place: &Url,
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<Held<T>>, ProviderError>
     where
         F: Future<Output = Result<Fetched<T>, GoogleError>>,
     {
         let asked_with = document.held.load_full();
-        let _one_at_a_time = document.fetching.lock().await;
+        let free = document.fetching.try_lock().ok();
+        if free.is_none()
+            && reason == Reason::Due
+            && let Some(held) = document.serving(self.clock.now())
+        {
+            return Ok(held);
+        }
+        let _one_at_a_time = match free {
+            Some(free) => free,
+            None => document.fetching.lock().await,
+        };
         let now = self.clock.now();
         let held = document.held.load_full();
         let came_meanwhile = match (&asked_with, &held) {
             (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
             (before, after) => before.is_none() != after.is_none(),
         };
-        let soon = now.plus(AHEAD);
         let still_good =
-            held.filter(|held| came_meanwhile || (reason == Reason::Due && soon < held.fresh_until));
+            held.filter(|held| came_meanwhile || (reason == Reason::Due && held.is_fresh_for(AHEAD, now)));
         if let Some(held) = still_good {
             return Ok(held);
         }
-        if document.cooling(now)
-            && let Some(held) = document.serving(now)
-        {
-            return Ok(held);
-        }
-        if document.cooling(now)
-            && let Some(error) = document.error()
-        {
-            return Err(error.into());
+        let serving = document.serving(now);
+        if document.cooling(now) {
+            if let Some(held) = serving {
+                return Ok(held);
+            }
+            if let Some(error) = document.error() {
+                return Err(error.into());
+            }
         }
         match fetch().await {
             Ok(fetched) => {
                 document.note(None);
                 if reason == Reason::UnknownKey {
-                    document.cool_down(now);
+                    document.cool_down(now, COOL_DOWN);
                 }
-                Ok(self.keep(document, fetched).await)
+                Ok(self.keep(document, place, fetched).await)
             }
             Err(error) => {
                 tracing::warn!(document = ?document.kind, %error, "a document of the provider could not be fetched");
                 document.note(Some(error.clone()));
-                document.cool_down(now);
-                document.serving(now).ok_or(ProviderError::Unavailable(error))
+                document.cool_down(now, if serving.is_some() { COOL_DOWN } else { START_COOL_DOWN });
+                serving.ok_or(ProviderError::Unavailable(error))
             }
         }
     }
 
-    async fn keep<T>(&self, document: &Document<T>, fetched: Fetched<T>) -> Arc<Held<T>> {
+    async fn keep<T>(&self, document: &Document<T>, place: &Url, fetched: Fetched<T>) -> Arc<Held<T>> {
         let Fetched { value, raw, fetched_at, fresh_until, server_date } = fetched;
         if let Some(theirs) = server_date {
             *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(theirs.since(fetched_at));
@@ -317,18 +362,19 @@ impl Inner {
         let fresh_until = fresh_until.max(fetched_at.plus(AHEAD + 1));
         let held = Arc::new(Held { value: Arc::new(value), fetched_at, fresh_until });
         document.held.store(Some(held.clone()));
-        let stored = StoredDocument { body: raw, fetched_at, fresh_until };
+        let body = [&mark(place), raw.as_slice()].concat();
+        let stored = StoredDocument { body, fetched_at, fresh_until };
         if let Err(error) = self.vault.save_document(document.kind, stored).await {
             tracing::warn!(document = ?document.kind, %error, "a document of the provider could not be kept");
         }
         held
     }
 
-    async fn recall<T>(&self, document: &Document<T>, parse: impl Fn(&[u8]) -> Option<T>) {
+    async fn recall<T>(&self, document: &Document<T>, place: &Url, parse: impl Fn(&[u8]) -> Option<T>) {
         match self.vault.load_document(document.kind).await {
             Ok(None) => {}
             Ok(Some(stored)) => {
-                if let Some(value) = parse(&stored.body) {
+                if let Some(value) = stored.body.strip_prefix(mark(place).as_slice()).and_then(parse) {
                     let StoredDocument { fetched_at, fresh_until, .. } = stored;
                     document.held.store(Some(Arc::new(Held {
                         value: Arc::new(value),
@@ -342,4 +388,9 @@ impl Inner {
             }
         }
     }
+}
+
+/// What a kept document begins with: the place it came from.
+fn mark(place: &Url) -> Vec<u8> {
+    format!("{place}\n").into_bytes()
 }

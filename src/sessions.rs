@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::config::{Admission, Config};
+use crate::config::Config;
 use crate::ids::{OAuthClientId, Sub, UserId};
 use crate::jwt;
 use crate::jwt::es256::SigningKey;
@@ -184,8 +184,7 @@ impl Sessions {
         if user.session_epoch != claims.epoch || user.profile.sub != claims.sub {
             return Err(SessionError::Ended);
         }
-        let listed = |entry: Admission| inner.config.allow_users.still_lists(&entry);
-        if !user.profile.admitted_by.parse().is_ok_and(listed) {
+        if !inner.config.allow_users.still_admits(&user.profile.admitted_by) {
             return Err(SessionError::NotAllowed);
         }
         Ok(SessionUser { user: user.id, sub: claims.sub, client: claims.aud })

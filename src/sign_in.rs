@@ -7,7 +7,8 @@
 //! - nothing is stored before the ID token is verified and the person is allowed;
 //! - the person, the grant and the remembered answer are one commit, and the answer leaves only after
 //!   it is on disk;
-//! - a stored refresh token is never replaced by none, nor by one of fewer scopes while it works;
+//! - a stored refresh token is never replaced by none, nor by one of fewer scopes while it works, and
+//!   the grant's scopes are those of the refresh token it has;
 //! - the exchange runs as a task of its own: a caller that goes away cancels nothing.
 
 mod answer;

@@ -10,11 +10,14 @@
 //!   another token generation is discarded;
 //! - only an answer of Google's changes a grant's state, never an outage or a fault of the client;
 //! - a caller that reports a token refused never gets the same one again;
-//! - a key bound to scopes never gets a token that opens more.
+//! - a key bound to scopes never gets a token that opens more;
+//! - what is handed out belongs to the grant as it stands: after a forget, a death or a new sign-in no
+//!   token of the time before leaves memory.
 
 mod ask;
 mod cache;
 mod flight;
+mod goal;
 mod held;
 mod keep_alive;
 mod pauses;
@@ -24,8 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
-use subtle::ConstantTimeEq as _;
+use moka::sync::Cache;
 
 pub use self::ask::{
     DEFAULT_MIN_TTL, HandedToken, MAX_MIN_TTL, PausedClient, Reach, ResolveError, TokenError, TokenRequest,
@@ -34,18 +36,18 @@ pub use self::ask::{
 
 use self::cache::ReadThrough;
 use self::flight::{Flights, Joined};
-use self::held::{Held, narrowing};
+use self::goal::{Goal, Rest};
+use self::held::{Found, Held, NarrowKey};
 use self::pauses::Pauses;
-use self::refresher::Goal;
+use self::refresher::Landed;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::google::Google;
+use crate::google::{ClientFault, Google};
 use crate::ids::{ClientName, GrantId, OAuthClientId, UserId, UserRef};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::provider::Provider;
 use crate::scopes::ScopeSet;
-use crate::secret::AccessToken;
 use crate::vault::Vault;
 
 /// A token with less than this left is not handed out even when Google is down.
@@ -70,10 +72,14 @@ struct Inner {
     lifecycle: Lifecycle,
     refs: ReadThrough<UserRef, UserId>,
     users: ReadThrough<UserId, Arc<[Held]>>,
-    narrowed: ReadThrough<(GrantId, ScopeSet), HandedToken>,
-    flights: Flights<(GrantId, Option<ScopeSet>), Result<HandedToken, TokenError>>,
+    narrowed: Cache<NarrowKey, HandedToken>,
+    flights: Flights<(GrantId, Option<ScopeSet>), Landed>,
     refreshing: tokio::sync::Semaphore,
-    pauses: Pauses,
+    /// Clients that Google refuses.
+    pauses: Pauses<OAuthClientId, ClientFault>,
+    /// Refresh tokens (a grant and its token generation) that Google refuses without saying that they
+    /// are dead, with what it has against the client, if that is it.
+    troubled: Pauses<(GrantId, i64), Option<ClientFault>>,
 }
 
 fn to_u32(bytes: usize) -> u32 {
@@ -106,12 +112,16 @@ impl Tokens {
             users: ReadThrough::new(settings.cache_bytes - 2 * part, |_, grants: &Arc<[Held]>| {
                 to_u32(96 + grants.iter().map(Held::weight).sum::<usize>())
             }),
-            narrowed: ReadThrough::new(part, |_, token: &HandedToken| {
-                to_u32(256 + token.access_token.expose().len() + 3 * token.scopes.len())
-            }),
+            narrowed: Cache::builder()
+                .max_capacity(part)
+                .weigher(|_, token: &HandedToken| {
+                    to_u32(256 + token.access_token.expose().len() + 3 * token.scopes.len())
+                })
+                .build(),
             flights: Flights::new(),
             refreshing: tokio::sync::Semaphore::new(settings.concurrent_refreshes.max(1)),
             pauses: Pauses::default(),
+            troubled: Pauses::default(),
             config,
             vault,
             google,
@@ -162,30 +172,31 @@ impl Tokens {
     /// See [`TokenError`].
     pub async fn token(&self, request: TokenRequest<'_>) -> Result<HandedToken, TokenError> {
         let inner = &self.0;
-        let (held, source) = match inner.users.get(&request.user) {
-            Some(held) => (held, TokenSource::Memory),
-            None => (inner.load_held(request.user).await?, TokenSource::Vault),
-        };
-        let grant = inner.select(&held, &request)?;
-        if let Some(error) = grant.unusable() {
-            return Err(error);
-        }
-        let now = inner.clock.now();
         let goal = Goal::new(&request);
-        match narrowing(&request, &grant.scopes)? {
-            None => {
-                if let Some(token) = grant.token(source).filter(|token| token.meets(goal, now)) {
-                    inner.refresh_ahead(grant, token.expires_at, now);
-                    return Ok(token);
+        let mut widened = false;
+        loop {
+            let (held, source) = inner.held(request.user).await?;
+            let found = inner.find(&held, &request, source)?;
+            let now = inner.clock.now();
+            if let Some(token) = found.token.filter(|token| token.meets(goal, now)) {
+                if found.narrow.is_none() {
+                    inner.refresh_ahead(found.grant, &token, now);
                 }
-                inner.fly_until_met(grant, None, goal, &request).await
+                return Ok(token);
             }
-            Some(narrow) => {
-                let key = (grant.id, narrow);
-                if let Some(token) = inner.narrowed.get(&key).filter(|token| token.meets(goal, now)) {
-                    return Ok(token);
+            let whole = found.narrow.is_none();
+            let landed = inner.land(found.grant.id, found.narrow, goal).await;
+            match landed.and_then(|token| request.fitting(token)) {
+                Ok(token) if goal.is_refused(&token.access_token) => {
+                    return Err(TokenError::GoogleUnavailable { retry_after: RETRY_AFTER });
                 }
-                inner.fly_until_met(grant, Some(key.1), goal, &request).await
+                Err(error @ (TokenError::GoogleUnavailable { .. } | TokenError::ClientPaused { .. })) => {
+                    return inner.left_over(&request, goal, error).await;
+                }
+                // The whole grant has just turned out to open more than the caller may: narrow it.
+                Err(TokenError::ScopeWithheld) if whole && !widened => widened = true,
+                // A token that lives shorter than asked is still the freshest there is.
+                settled => return settled,
             }
         }
     }
@@ -204,7 +215,7 @@ impl Tokens {
         let request = TokenRequest { user, client, scopes: None, min_ttl: None, rejected: None, reach };
         let held = inner.load_held(user).await?;
         let grant = inner.select(&held, &request)?;
-        inner.fly(grant.id, None, Goal::Now).await.1
+        inner.land(grant.id, None, Goal::Now).await
     }
 
     /// The clients that Google refuses.
@@ -228,74 +239,63 @@ impl Inner {
     }
 
     /// Starts a refresh when a token that is in use nears its end, so that no caller waits for it.
-    fn refresh_ahead(self: &Arc<Self>, grant: &Held, expires_at: Timestamp, now: Timestamp) {
+    fn refresh_ahead(self: &Arc<Self>, grant: &Held, token: &HandedToken, now: Timestamp) {
         let ahead = i64::try_from(self.config.tokens.refresh_ahead.as_secs()).unwrap_or(i64::MAX);
-        if expires_at.since(now) >= ahead || now.unix() < grant.ahead_after.load(Ordering::Relaxed) {
+        // A token that lives shorter than twice that is refreshed in the second half of its life.
+        let ahead = ahead.min(token.lifetime() / 2);
+        if token.expires_at.since(now) >= ahead || now.unix() < grant.ahead_after.load(Ordering::Relaxed) {
             return;
         }
         grant.ahead_after.store(now.plus(AHEAD_PAUSE).unix(), Ordering::Relaxed);
         let (inner, id) = (self.clone(), grant.id);
-        self.flights.start(&self.lifecycle, (id, None), move || async move {
-            inner.refresh(id, None, Goal::AtLeast(ahead)).await
+        self.flights.start(&self.lifecycle, (id, None), move || {
+            inner.refresh(id, None, Goal::Lives(Rest::AtLeast(ahead)))
         });
     }
 
-    async fn fly(
+    /// Flies until there is an outcome as good as that of a flight of one's own: another's will do if
+    /// it asked Google, unless it was under way already and brought the very token that was refused.
+    async fn land(
         self: &Arc<Self>,
         grant: GrantId,
         narrow: Option<ScopeSet>,
         goal: Goal,
-    ) -> (Joined, Result<HandedToken, TokenError>) {
-        let inner = self.clone();
-        let key = (grant, narrow.clone());
-        let (joined, outcome) = self
-            .flights
-            .fly(&self.lifecycle, key, move || async move { inner.refresh(grant, narrow, goal).await })
-            .await;
-        (joined, outcome.unwrap_or(Err(TokenError::Interrupted)))
-    }
-
-    /// Flies until the token meets the goal. Another caller's flight may have had a lesser goal, or may
-    /// have been under way when the token it brought was refused; one own flight settles it.
-    async fn fly_until_met(
-        self: &Arc<Self>,
-        grant: &Held,
-        narrow: Option<ScopeSet>,
-        goal: Goal,
-        request: &TokenRequest<'_>,
     ) -> Result<HandedToken, TokenError> {
+        let mut began_after_us = false;
         loop {
-            let (joined, outcome) = self.fly(grant.id, narrow.clone(), goal).await;
-            let now = self.clock.now();
-            let error = match outcome {
-                Ok(token) if token.meets(goal, now) => return Ok(token),
-                Ok(_) if joined == Joined::Other => continue,
-                // Google gave a token that lives shorter than asked: it is the freshest there is.
-                Ok(token) if !goal.is_refused(&token.access_token) => return Ok(token),
-                Ok(_) => return Err(TokenError::GoogleUnavailable { retry_after: RETRY_AFTER }),
-                Err(error) => error,
-            };
-            if !matches!(error, TokenError::GoogleUnavailable { .. } | TokenError::ClientPaused { .. }) {
-                return Err(error);
+            let (inner, scopes) = (self.clone(), narrow.clone());
+            let (joined, landed) = self
+                .flights
+                .fly(&self.lifecycle, (grant, narrow.clone()), move || inner.refresh(grant, scopes, goal))
+                .await;
+            let Ok(landed) = landed else { return Err(TokenError::Interrupted) };
+            let refused = landed.outcome.as_ref().is_ok_and(|token| goal.is_refused(&token.access_token));
+            let met = landed.outcome.as_ref().is_ok_and(|token| token.meets(goal, self.clock.now()));
+            if joined == Joined::Own || met || (landed.asked && (began_after_us || !refused)) {
+                return landed.outcome;
             }
-            // The still-valid token, with its true end, is better than none.
-            let left = match &narrow {
-                None => grant.token(TokenSource::Vault),
-                Some(narrow) => self.narrowed.get(&(grant.id, narrow.clone())),
-            };
-            let needed = request.min_ttl.unwrap_or(0).max(USELESS_BELOW);
-            return match left {
-                Some(token)
-                    if token.expires_at.since(now) >= needed && !goal.is_refused(&token.access_token) =>
-                {
-                    Ok(HandedToken { stale: true, ..token })
-                }
-                _ => Err(error),
-            };
+            began_after_us = true;
         }
     }
-}
 
-fn is_token(token: &AccessToken, hash: &[u8; 32]) -> bool {
-    digest(&SHA256, token.expose().as_bytes()).as_ref().ct_eq(hash).into()
+    /// While Google gives no fresh token, the still-valid one, with its true end, is better than none.
+    /// It is looked up anew: since the first look the grant may have been forgotten or connected again.
+    async fn left_over(
+        &self,
+        request: &TokenRequest<'_>,
+        goal: Goal,
+        error: TokenError,
+    ) -> Result<HandedToken, TokenError> {
+        let (held, _) = self.held(request.user).await?;
+        let Found { token, .. } = self.find(&held, request, TokenSource::Vault)?;
+        let rest = Rest::AtLeast(request.min_ttl.unwrap_or(0).max(USELESS_BELOW));
+        let goal = match goal {
+            Goal::NotThis(refused, _) => Goal::NotThis(refused, rest),
+            _ => Goal::Lives(rest),
+        };
+        match token.filter(|token| token.meets(goal, self.clock.now())) {
+            Some(token) => Ok(HandedToken { stale: true, ..token }),
+            None => Err(error),
+        }
+    }
 }

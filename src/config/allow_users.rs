@@ -93,6 +93,11 @@ impl AllowUsers {
         Some(Admission::Domain(domain.clone()))
     }
 
+    /// Whether a person may still come in whom the entry of this text let in.
+    pub fn still_admits(&self, admitted_by: &str) -> bool {
+        admitted_by.parse().is_ok_and(|admission| self.still_lists(&admission))
+    }
+
     /// Whether a person whom `admission` let in may still come in.
     pub fn still_lists(&self, admission: &Admission) -> bool {
         match (self, admission) {

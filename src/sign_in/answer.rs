@@ -120,13 +120,13 @@ pub(super) fn warnings(offline: bool, expires_in: Option<i64>) -> Vec<Warning> {
 /// What is remembered of a code, sealed in the vault.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Remembered {
-    Success { answer: Box<ExchangeAnswer>, user: i64 },
+    Success { answer: Box<ExchangeAnswer>, user: i64, session_epoch: i64 },
     Refused(RememberedRefusal),
 }
 
 impl Remembered {
-    pub(super) fn success(answer: ExchangeAnswer, user: UserId) -> Self {
-        Self::Success { answer: Box::new(answer), user: user.0 }
+    pub(super) fn success(answer: ExchangeAnswer, user: UserId, session_epoch: i64) -> Self {
+        Self::Success { answer: Box::new(answer), user: user.0, session_epoch }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The main job: one code, one exchange, one commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::answer::{AnswerUser, ExchangeAnswer, Remembered, RememberedRefusal, warnings};
 use super::claims::Claim;
@@ -19,6 +20,10 @@ use crate::vault::{
 
 /// Google's limit for a code is 256 bytes; anything much longer is something else.
 const MAX_CODE: usize = 512;
+/// How often a commit is tried that others get in the way of.
+const TRIES: u32 = 50;
+/// How long a full queue of writes is given to empty before the next try: 5 s in all.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 impl SignIn {
     /// Trades a code for a grant, once.
@@ -115,15 +120,24 @@ impl Inner {
         plan: Plan,
         marks: CodeMarks,
     ) -> Result<Exchanged, SignInError> {
-        let _held = loop {
-            match self.claims.claim(&marks) {
-                Claim::Mine(held) => break held,
-                // The sender is dropped with the claim, which ends the wait.
-                Claim::Same(mut done) => while done.changed().await.is_ok() {},
-                Claim::TakenCode => return Err(SignInError::CodeSpent),
-                Claim::TakenKey => return Err(SignInError::IdempotencyKeyReused),
+        match self.claims.claim(&marks) {
+            Claim::Mine(held) => {
+                let outcome = self.redeem_first(&request, &plan, marks).await;
+                held.settle(outcome.clone());
+                outcome
             }
-        };
+            Claim::Same(first) => first.outcome().await,
+            Claim::TakenCode => Err(SignInError::CodeSpent),
+            Claim::TakenKey => Err(SignInError::IdempotencyKeyReused),
+        }
+    }
+
+    async fn redeem_first(
+        &self,
+        request: &ExchangeRequest,
+        plan: &Plan,
+        marks: CodeMarks,
+    ) -> Result<Exchanged, SignInError> {
         if let Some(known) = self.vault.load_redemption(&marks).await? {
             return match known.answer {
                 _ if known.same_key && !known.same_request => Err(SignInError::IdempotencyKeyReused),
@@ -131,8 +145,10 @@ impl Inner {
                 _ => Err(SignInError::CodeSpent),
             };
         }
-        let client = self.client(&plan)?;
+        let client = self.client(plan)?;
         let endpoints = self.provider.endpoints().await.map_err(SignInError::from_discovery)?;
+        // Without keys nobody can tell whose tokens come back, and the code would be spent for nothing.
+        self.provider.load_keys().await.map_err(|error| SignInError::from_verification(error, false))?;
         let credentials =
             ClientCredentials { client_id: client.client_id.clone(), secrets: client.secrets.clone() };
         let exchange = CodeExchange {
@@ -141,7 +157,7 @@ impl Inner {
             code_verifier: request.code_verifier.clone(),
         };
         match self.google.exchange(&endpoints, &credentials, &exchange).await {
-            Ok(answer) => self.complete(client, &request, marks, answer).await,
+            Ok(answer) => self.complete(client, request, marks, answer).await,
             Err(error) => {
                 if let GoogleError::CodeRefused(refusal) = &error {
                     self.remember(marks, RememberedRefusal::from_google(*refusal)).await;
@@ -170,12 +186,14 @@ impl Inner {
             nonce: request.nonce.as_deref(),
             access_token: Some(&answer.access_token),
         };
-        let claims = self
-            .provider
-            .verify(id_token, &expect)
-            .await
-            .map_err(|error| SignInError::from_verification(error, true))?;
-        // A person who connects in two places at once makes a conflict; the second try sees the first.
+        let claims = match self.provider.verify(id_token, &expect).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                self.remember(marks, RememberedRefusal::Spent).await;
+                return Err(SignInError::from_verification(error, true));
+            }
+        };
+        let mut tries = 0;
         loop {
             let user = match self.vault.find_user_by_sub(&claims.sub).await? {
                 Some(id) => self.vault.load_user(id).await?,
@@ -189,9 +207,15 @@ impl Inner {
                 return Err(SignInError::UserNotAllowed);
             };
             match self.save(client, &claims, admission, user, marks, &answer).await {
-                Err(SignInError::Vault(VaultError::Conflict)) => {}
+                // The person connected elsewhere, was forgotten or refreshed: decide on what is there now.
+                Err(SignInError::Vault(VaultError::Conflict)) if tries < TRIES => {}
+                // Google gives these tokens once.
+                Err(SignInError::Vault(VaultError::Busy)) if tries < TRIES => {
+                    self.clock.sleep(BUSY_PAUSE).await;
+                }
                 outcome => return outcome,
             }
+            tries += 1;
         }
     }
 
@@ -247,8 +271,10 @@ impl Inner {
             created: user.is_none(),
         };
         let names = changed_names(user.as_ref(), &profile);
+        // Everybody begins in epoch 0.
+        let session_epoch = user.as_ref().map_or(0, |user| user.session_epoch);
         let remember = |user| {
-            let remembered = Remembered::success(told.clone(), user);
+            let remembered = Remembered::success(told.clone(), user, session_epoch);
             serde_json::to_vec(&remembered).expect("an answer is plain strings and numbers")
         };
         let id = user.as_ref().map_or_else(|| self.vault.new_user_id(), |user| user.id);
@@ -279,48 +305,40 @@ impl Inner {
         let now = self.clock.now();
         // RFC 6749 §5.1: no scope in the answer means all that were asked for.
         let granted = answer.scope.clone().unwrap_or_else(|| client.scopes.clone());
+        let (stored, keeps) = self.weigh(stored, answer, &granted).await?;
         let access = AccessChange::Replace {
             token: answer.access_token.clone(),
             expires_at: now.plus(answer.expires_in),
         };
-        if let Some(grant) = &stored
-            && grant.state.is_usable()
-            && grant.has_refresh_token()
-            && answer.refresh_token.is_some()
-            && granted != grant.scopes
-            && granted.is_subset(&grant.scopes)
-            && self.still_works(grant).await?
-        {
-            // The stored one opens more and works: it stays, with its own scopes and token, and the new
-            // one is let go unrevoked, since revoking it would end both.
-            let seen = self.vault.load_grant(grant.id).await?.ok_or(VaultError::Conflict)?;
-            let expires_in = seen.refresh_expires_at.map(|at| at.since(now));
-            let change = GrantChange::default();
-            return Ok(Decided {
-                scopes: seen.scopes.clone(),
-                offline: true,
-                expires_in,
-                change,
-                seen: Some(seen),
-            });
-        }
-        let keeps = stored.as_ref().is_some_and(|grant| {
-            grant.has_refresh_token() && !matches!(grant.state, GrantState::Dead(_) | GrantState::Revoking)
-        });
-        let (refresh, offline, expires_in) = match &answer.refresh_token {
-            Some(token) => {
-                let expires_in = answer.refresh_token_expires_in;
-                let expires_at = expires_in.map(|seconds| now.plus(seconds));
-                (RefreshChange::Replace { token: token.clone(), expires_at }, true, expires_in)
-            }
-            None => {
-                let kept = stored.as_ref().filter(|_| keeps).and_then(|grant| grant.refresh_expires_at);
-                (RefreshChange::Keep, keeps, kept.map(|at| at.since(now)))
-            }
+        let state = |offline| {
+            let before = stored.as_ref().map_or(GrantState::Active, |grant| grant.state);
+            before.after(GrantEvent::Connected { offline })
         };
-        let before = stored.as_ref().map_or(GrantState::Active, |grant| grant.state);
+        if let Some(grant) = stored.as_ref().filter(|_| keeps) {
+            // The scopes stay those of the stored refresh token. A new one that opens less is let go
+            // unrevoked, since revoking it would end both; an access token that opens something else is
+            // not stored beside scopes that are not its own.
+            let same = granted == grant.scopes && answer.refresh_token.is_none();
+            let change = GrantChange {
+                state: state(true),
+                access: if same { access } else { AccessChange::Keep },
+                ..GrantChange::default()
+            };
+            let (scopes, expires_in) =
+                (grant.scopes.clone(), grant.refresh_expires_at.map(|at| at.since(now)));
+            return Ok(Decided { scopes, offline: true, expires_in, change, seen: stored });
+        }
+        let offline = answer.refresh_token.is_some();
+        let expires_in = answer.refresh_token_expires_in.filter(|_| offline);
+        let refresh = match &answer.refresh_token {
+            Some(token) => RefreshChange::Replace {
+                token: token.clone(),
+                expires_at: expires_in.map(|seconds| now.plus(seconds)),
+            },
+            None => RefreshChange::Keep,
+        };
         let change = GrantChange {
-            state: before.after(GrantEvent::Connected { offline }),
+            state: state(offline),
             scopes: Some(granted.clone()),
             refresh,
             access,
@@ -330,18 +348,47 @@ impl Inner {
         Ok(Decided { scopes: granted, offline, expires_in, change, seen: stored })
     }
 
+    /// Whether the stored refresh token stays, found out by using it where that is in doubt; and the
+    /// grant as it is after that.
+    async fn weigh(
+        &self,
+        stored: Option<Grant>,
+        answer: &TokenAnswer,
+        granted: &ScopeSet,
+    ) -> Result<(Option<Grant>, bool), SignInError> {
+        let Some(grant) = &stored else { return Ok((None, false)) };
+        if !grant.has_refresh_token() || grant.state == GrantState::Revoking {
+            return Ok((stored, false));
+        }
+        let opens_less = granted != &grant.scopes && granted.is_subset(&grant.scopes);
+        let trusted = matches!(grant.state, GrantState::Active | GrantState::Suspended(_));
+        match &answer.refresh_token {
+            Some(_) if !opens_less => Ok((stored, false)),
+            None if trusted && granted.is_subset(&grant.scopes) => Ok((stored, true)),
+            _ => {
+                let works = self.still_works(grant).await?;
+                let now = self.vault.load_grant(grant.id).await?.ok_or(VaultError::Conflict)?;
+                if now.token_generation != grant.token_generation {
+                    return Err(VaultError::Conflict.into());
+                }
+                let stays = works && now.state != GrantState::Revoking;
+                Ok((Some(now), stays))
+            }
+        }
+    }
+
     /// Whether the stored refresh token is still honoured, found out by using it. An outage is no
     /// reason to give up a token that worked so far.
     async fn still_works(&self, grant: &Grant) -> Result<bool, SignInError> {
         use crate::tokens::{Reach, TokenError};
         let client = self.config.client_by_id(&grant.client_id).map(|client| client.name.clone());
         match self.tokens.refresh_now(grant.user, client.as_ref(), &Reach::EVERYTHING).await {
-            Ok(_)
-            | Err(
+            Ok(_) => Ok(true),
+            Err(
                 TokenError::GoogleUnavailable { .. }
                 | TokenError::ClientPaused { .. }
                 | TokenError::Interrupted,
-            ) => Ok(true),
+            ) => Ok(grant.state.is_usable()),
             Err(TokenError::Vault(error)) => Err(error.into()),
             Err(_) => Ok(false),
         }
@@ -374,9 +421,14 @@ impl Inner {
     /// The first answer again, for the same code and idempotency key.
     async fn replay(&self, remembered: &[u8]) -> Result<Exchanged, SignInError> {
         match serde_json::from_slice(remembered) {
-            Ok(Remembered::Success { answer, user }) => {
-                let user =
-                    self.vault.load_user(crate::ids::UserId(user)).await?.ok_or(SignInError::CodeSpent)?;
+            Ok(Remembered::Success { answer, user, session_epoch }) => {
+                // An answer is also a session: none after the person's sessions were ended.
+                let user = self
+                    .vault
+                    .load_user(crate::ids::UserId(user))
+                    .await?
+                    .filter(|user| user.session_epoch == session_epoch)
+                    .ok_or(SignInError::CodeSpent)?;
                 let client = answer.client.clone();
                 Ok(Exchanged { answer: *answer, user: user.id, session_epoch: user.session_epoch, client })
             }

@@ -3,6 +3,7 @@
 use super::exchange::audiences;
 use super::{SignIn, SignInError};
 use crate::google::Expectation;
+use crate::grant::GrantState;
 use crate::ids::{ClientName, OAuthClientId, Sub, UserId};
 use crate::secret::IdToken;
 
@@ -27,8 +28,9 @@ impl SignIn {
     /// touched.
     ///
     /// # Errors
-    /// [`SignInError::NotConnected`] for somebody unknown, [`SignInError::UserNotAllowed`] for somebody
-    /// no longer listed, [`SignInError::IdTokenRefused`] and [`SignInError::KeysUnavailable`].
+    /// [`SignInError::NotConnected`] for somebody unknown or being forgotten,
+    /// [`SignInError::UserNotAllowed`] for somebody whose entry is no longer listed (a sign-in with a code
+    /// may find another), [`SignInError::IdTokenRefused`] and [`SignInError::KeysUnavailable`].
     pub async fn renew(&self, id_token: IdToken) -> Result<Renewed, SignInError> {
         let inner = &self.0;
         let audiences = audiences(&inner.config.clients);
@@ -51,8 +53,13 @@ impl SignIn {
             None => None,
         };
         let user = user.ok_or(SignInError::NotConnected)?;
-        if inner.admit(&claims, Some(&user)).is_none() {
+        // The rule that the session will be held to.
+        if !inner.config.allow_users.still_admits(&user.profile.admitted_by) {
             return Err(SignInError::UserNotAllowed);
+        }
+        let grants = inner.vault.load_grants_of(user.id).await?;
+        if grants.iter().all(|grant| grant.state == GrantState::Revoking) {
+            return Err(SignInError::NotConnected);
         }
         if claims.issued_at.unix() <= user.session_epoch {
             return Err(SignInError::IdTokenRefused(crate::google::IdTokenError::Expired));

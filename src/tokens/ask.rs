@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::refresher::Goal;
 use crate::clock::Timestamp;
 use crate::google::ClientFault;
 use crate::grant::GrantState;
@@ -84,12 +83,8 @@ pub struct HandedToken {
     pub stale: bool,
     /// Where it came from.
     pub source: TokenSource,
-}
-
-impl HandedToken {
-    pub(super) fn meets(&self, goal: Goal, now: Timestamp) -> bool {
-        goal.is_met(&self.access_token, self.expires_at, now)
-    }
+    /// When Google gave it.
+    pub obtained_at: Timestamp,
 }
 
 /// Why there is no token, by what the caller can do.

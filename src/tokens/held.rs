@@ -11,6 +11,18 @@ use crate::scopes::ScopeSet;
 use crate::secret::AccessToken;
 use crate::vault::{Grant, VaultError};
 
+/// Under what a narrowed token is held: a new sign-in makes a new token generation, and nobody looks
+/// for the tokens of the one before.
+pub(super) type NarrowKey = (GrantId, i64, ScopeSet);
+
+/// What a request means and what is at hand for it.
+pub(super) struct Found<'h> {
+    pub(super) grant: &'h Held,
+    /// The scope set to narrow to; `None` for the whole grant.
+    pub(super) narrow: Option<ScopeSet>,
+    pub(super) token: Option<HandedToken>,
+}
+
 /// A grant as it is held in memory.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -20,6 +32,8 @@ pub(super) struct Held {
     pub(super) scope_text: Arc<str>,
     pub(super) state: GrantState,
     pub(super) since: Timestamp,
+    pub(super) token_generation: i64,
+    pub(super) refreshed_at: Timestamp,
     pub(super) access: Option<(AccessToken, Timestamp)>,
     /// When the next refresh ahead of time may start.
     pub(super) ahead_after: AtomicI64,
@@ -32,22 +46,46 @@ impl Held {
         size_of::<Self>() + 160 + token + 2 * self.scope_text.len() + 48 * self.scopes.len()
     }
 
-    pub(super) fn token(&self, source: TokenSource) -> Option<HandedToken> {
+    fn token(&self, source: TokenSource) -> Option<HandedToken> {
         let (access_token, expires_at) = self.access.clone()?;
         let scopes = self.scope_text.clone();
-        Some(HandedToken { access_token, expires_at, scopes, stale: false, source })
-    }
-
-    pub(super) fn unusable(&self) -> Option<TokenError> {
-        (!self.state.is_usable()).then(|| TokenError::ConsentRequired {
-            client: self.client.clone(),
-            state: self.state,
-            since: self.since,
-        })
+        let obtained_at = self.refreshed_at;
+        Some(HandedToken { access_token, expires_at, scopes, stale: false, source, obtained_at })
     }
 }
 
 impl Inner {
+    /// A user's grants, from memory or else from the vault.
+    pub(super) async fn held(&self, user: UserId) -> Result<(Arc<[Held]>, TokenSource), TokenError> {
+        match self.users.get(&user) {
+            Some(held) => Ok((held, TokenSource::Memory)),
+            None => Ok((self.load_held(user).await?, TokenSource::Vault)),
+        }
+    }
+
+    /// The grant that a request means, if it may be used, and the token at hand for it.
+    pub(super) fn find<'h>(
+        &self,
+        held: &'h [Held],
+        request: &TokenRequest<'_>,
+        source: TokenSource,
+    ) -> Result<Found<'h>, TokenError> {
+        let grant = self.select(held, request)?;
+        if !grant.state.is_usable() {
+            return Err(TokenError::ConsentRequired {
+                client: grant.client.clone(),
+                state: grant.state,
+                since: grant.since,
+            });
+        }
+        let narrow = narrowing(request, &grant.scopes)?;
+        let token = match &narrow {
+            None => grant.token(source),
+            Some(narrow) => self.narrowed.get(&(grant.id, grant.token_generation, narrow.clone())),
+        };
+        Ok(Found { grant, narrow, token })
+    }
+
     pub(super) async fn load_held(&self, user: UserId) -> Result<Arc<[Held]>, TokenError> {
         let ticket = self.users.ticket(&user);
         let grants = self.vault.load_grants_of(user).await?;
@@ -74,6 +112,8 @@ impl Inner {
             scopes: grant.scopes.clone(),
             state,
             since: grant.since,
+            token_generation: grant.token_generation,
+            refreshed_at: grant.refreshed_at,
             access,
             ahead_after: AtomicI64::new(i64::MIN),
         })
@@ -95,10 +135,12 @@ impl Inner {
                 && request.client.is_none_or(|client| grant.client.as_ref() == Some(client))
         };
         let mut found: Vec<&Held> = held.iter().filter(within).collect();
-        // Left-overs of removed clients, and grants that lack what is asked for, give way to others.
-        for prefer in [&|grant: &&Held| grant.client.is_some(), &|grant: &&Held| {
-            request.scopes.as_ref().is_none_or(|scopes| scopes.is_subset(&grant.scopes))
-        }] as [&dyn Fn(&&Held) -> bool; 2]
+        // What is being forgotten, left-overs of removed clients, and grants that lack what is asked for
+        // give way to others.
+        for prefer in [
+            &|grant: &&Held| grant.client.is_some() && grant.state != GrantState::Revoking,
+            &|grant: &&Held| request.scopes.as_ref().is_none_or(|scopes| scopes.is_subset(&grant.scopes)),
+        ] as [&dyn Fn(&&Held) -> bool; 2]
         {
             if found.len() > 1 && found.iter().any(prefer) {
                 found.retain(prefer);
@@ -114,11 +156,27 @@ impl Inner {
     }
 }
 
+impl TokenRequest<'_> {
+    /// The token that Google gave, if it still is what was asked for: an answer may open more or less
+    /// than the grant did when the caller was let through.
+    pub(super) fn fitting(&self, token: HandedToken) -> Result<HandedToken, TokenError> {
+        if self.scopes.is_none() && self.reach.scopes.is_none() {
+            return Ok(token);
+        }
+        let opens = ScopeSet::parse(&token.scopes);
+        let missing = self.scopes.as_ref().map(|asked| asked.minus(&opens)).unwrap_or_default();
+        if !missing.is_empty() {
+            return Err(TokenError::ScopeMissing { missing });
+        }
+        match &self.reach.scopes {
+            Some(bound) if !opens.is_subset(bound) => Err(TokenError::ScopeWithheld),
+            _ => Ok(token),
+        }
+    }
+}
+
 /// The scope set to narrow a token to, for a key that is bound to scopes; `None` for the whole grant.
-pub(super) fn narrowing(
-    request: &TokenRequest<'_>,
-    granted: &ScopeSet,
-) -> Result<Option<ScopeSet>, TokenError> {
+fn narrowing(request: &TokenRequest<'_>, granted: &ScopeSet) -> Result<Option<ScopeSet>, TokenError> {
     let asked = request.scopes.as_ref();
     if let Some(asked) = asked
         && !asked.is_subset(granted)

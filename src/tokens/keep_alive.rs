@@ -3,8 +3,8 @@
 
 use futures_util::StreamExt as _;
 
-use super::refresher::Goal;
-use super::{TokenError, Tokens};
+use super::{Goal, TokenError, Tokens};
+use crate::vault::Grant;
 
 /// Grants refreshed in one step. Once a minute this keeps two million grants alive in a week.
 const BATCH: usize = 200;
@@ -19,21 +19,38 @@ impl Tokens {
     /// When the vault fails.
     pub async fn keep_alive_step(&self) -> Result<usize, TokenError> {
         let inner = &self.0;
-        let before = inner.clock.now() - inner.config.tokens.keep_alive;
+        let now = inner.clock.now();
         let mut refreshed = 0;
         for client in &inner.config.clients {
-            if inner.pauses.get(&client.client_id).is_some_and(|pause| inner.clock.now() < pause.next_probe) {
+            if inner.pauses.holds(&client.client_id, now) {
                 continue;
             }
-            let idle = inner.vault.load_idle_grants(&client.client_id, before, BATCH).await?;
+            // Grants that Google refuses stay the longest idle; they must not stand in the others' way.
+            let troubled = |grant: &Grant| (grant.id, grant.token_generation);
+            let idle = inner
+                .vault
+                .load_idle_grants(
+                    &client.client_id,
+                    now - inner.config.tokens.keep_alive,
+                    BATCH + inner.troubled.len(),
+                )
+                .await?
+                .into_iter()
+                .filter(|grant| !inner.troubled.holds(&troubled(grant), now))
+                .take(BATCH);
             let mut refreshes = futures_util::stream::iter(idle)
-                .map(|grant| inner.fly(grant.id, None, Goal::Now))
+                .map(async |grant| (troubled(&grant), inner.land(grant.id, None, Goal::Now).await))
                 .buffer_unordered(TOGETHER);
-            while let Some((_, outcome)) = refreshes.next().await {
+            while let Some((key, outcome)) = refreshes.next().await {
                 match outcome {
+                    _ if inner.lifecycle.is_stopping() => return Ok(refreshed),
                     Ok(_) => refreshed += 1,
-                    Err(TokenError::GoogleUnavailable { .. } | TokenError::ClientPaused { .. }) => break,
-                    // What Google says of one grant is written down and no reason to stop.
+                    Err(TokenError::GoogleUnavailable { .. } | TokenError::ClientPaused { .. })
+                        if !inner.troubled.contains(&key) =>
+                    {
+                        break;
+                    }
+                    // What Google has against one grant is written down and no reason to stop.
                     Err(_) => {}
                 }
             }

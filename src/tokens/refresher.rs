@@ -1,64 +1,76 @@
 //! One flight: from what the vault holds to a token that meets the goal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{
-    DEFAULT_MIN_TTL, HandedToken, Inner, RETRY_AFTER, TokenError, TokenRequest, TokenSource, is_token,
-};
-use crate::clock::Timestamp;
+use super::{Goal, HandedToken, Inner, RETRY_AFTER, TokenError, TokenSource};
 use crate::config::Client;
-use crate::google::{ClientCredentials, GoogleError, TokenAnswer};
+use crate::google::{ClientCredentials, ClientFault, GoogleError, TokenAnswer};
 use crate::grant::{BlockCause, ConsentCause, DeathCause, GrantEvent, GrantState};
 use crate::ids::GrantId;
 use crate::metrics::RefreshOutcome;
 use crate::provider::ProviderError;
 use crate::scopes::ScopeSet;
-use crate::secret::AccessToken;
 use crate::vault::{AccessChange, Grant, GrantChange, RefreshChange, VaultError};
 
-/// When a token will do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
-    /// It lives at least so many seconds.
-    AtLeast(i64),
-    /// It is another one than the refused one with this SHA-256, and lives at least so many seconds.
-    NotThis([u8; 32], i64),
-    /// Google has just been asked, whatever is stored.
-    Now,
+/// How often, and each time how long, a full queue of writes is waited for: 5 s in all.
+const BUSY_WAITS: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a flight ended.
+#[derive(Clone, Debug)]
+pub(super) struct Landed {
+    pub(super) outcome: Result<HandedToken, TokenError>,
+    /// Whether Google was asked (or is not to be asked now), rather than what is stored told.
+    pub(super) asked: bool,
 }
 
-impl Goal {
-    pub(super) fn new(request: &TokenRequest<'_>) -> Self {
-        let min_ttl = request.min_ttl.unwrap_or(DEFAULT_MIN_TTL);
-        match request.rejected {
-            Some(hash) => Self::NotThis(hash, min_ttl),
-            None => Self::AtLeast(min_ttl),
-        }
-    }
-
-    pub(super) fn is_met(self, token: &AccessToken, expires_at: Timestamp, now: Timestamp) -> bool {
-        let lives = |min_ttl| expires_at.since(now) >= min_ttl && expires_at > now;
-        match self {
-            Self::AtLeast(min_ttl) => lives(min_ttl),
-            Self::NotThis(_, min_ttl) => lives(min_ttl) && !self.is_refused(token),
-            Self::Now => false,
-        }
-    }
-
-    /// Whether this is the very token that an API refused.
-    pub(super) fn is_refused(self, token: &AccessToken) -> bool {
-        matches!(self, Self::NotThis(hash, _) if is_token(token, &hash))
-    }
+/// What the vault says at the start of a flight.
+enum Start<'c> {
+    /// There is nothing to ask Google.
+    Told(HandedToken),
+    /// Google has to be asked.
+    Ask(Grant, &'c Client),
 }
 
 impl Inner {
-    /// The work of a flight.
+    /// The work of a flight. An outcome that is not the row's own any more (the person connected anew
+    /// or is being forgotten) is discarded, and the row is looked at again.
     pub(super) async fn refresh(
         self: Arc<Self>,
         id: GrantId,
         narrow: Option<ScopeSet>,
         goal: Goal,
-    ) -> Result<HandedToken, TokenError> {
+    ) -> Landed {
+        let mut asked = false;
+        loop {
+            let (grant, client) = match self.start(id, narrow.as_ref(), goal).await {
+                Ok(Start::Ask(grant, client)) => (grant, client),
+                Ok(Start::Told(token)) => return Landed { outcome: Ok(token), asked },
+                Err(error) => return Landed { outcome: Err(error), asked },
+            };
+            asked = true;
+            let outcome = match self.ask_google(&grant, client, narrow.as_ref()).await {
+                Ok(answer) => self.accept(grant, answer, narrow.clone()).await,
+                Err(Refusal::Grant(event)) => self.settle(grant, event).await,
+                Err(Refusal::TryLater(error)) => {
+                    self.drop_refused(&grant, narrow.clone(), goal).await.map_err(Into::into).and(Err(error))
+                }
+            };
+            match outcome {
+                Ok(Some(token)) => return Landed { outcome: Ok(token), asked },
+                Ok(None) => self.metrics.refreshed(RefreshOutcome::Discarded),
+                Err(error) => return Landed { outcome: Err(error), asked },
+            }
+        }
+    }
+
+    async fn start(
+        &self,
+        id: GrantId,
+        narrow: Option<&ScopeSet>,
+        goal: Goal,
+    ) -> Result<Start<'_>, TokenError> {
         let grant = self.vault.load_grant(id).await?.ok_or(TokenError::NotFound)?;
         let Some(client) = self.config.client_by_id(&grant.client_id) else {
             return Err(self.unusable(&grant, grant.state.seen_without_client()));
@@ -66,21 +78,15 @@ impl Inner {
         if !may_be_tried(grant.state, goal) {
             return Err(self.unusable(&grant, grant.state));
         }
-        if narrow.is_none()
-            && let Some(token) = self.stored(&grant)?
-            && goal.is_met(&token.access_token, token.expires_at, self.clock.now())
-        {
-            return Ok(token);
-        }
-        let asked = self.ask_google(&grant, client, narrow.as_ref()).await;
-        match asked {
-            Ok(answer) => self.accept(grant, answer, narrow).await,
-            Err(Refusal::Grant(event)) => Err(self.settle(grant, event).await?),
-            Err(Refusal::TryLater(error)) => {
-                self.drop_refused(&grant, narrow, goal).await?;
-                Err(error)
-            }
-        }
+        // Another flight may have landed since the caller looked.
+        let stored = match narrow {
+            None => self.stored(&grant)?,
+            Some(narrow) => self.narrowed.get(&(grant.id, grant.token_generation, narrow.clone())),
+        };
+        Ok(match stored.filter(|token| token.meets(goal, self.clock.now())) {
+            Some(token) => Start::Told(token),
+            None => Start::Ask(grant, client),
+        })
     }
 
     async fn ask_google(
@@ -89,12 +95,10 @@ impl Inner {
         client: &Client,
         narrow: Option<&ScopeSet>,
     ) -> Result<TokenAnswer, Refusal> {
-        let now = self.clock.now();
-        let paused = |pause: super::pauses::Pause, now| {
-            Refusal::TryLater(TokenError::ClientPaused {
-                client: client.name.clone(),
-                fault: pause.fault,
-                retry_after: pause.retry_after(now),
+        let paused = |fault, retry_after| {
+            Refusal::TryLater(match fault {
+                Some(fault) => TokenError::ClientPaused { client: client.name.clone(), fault, retry_after },
+                None => TokenError::GoogleUnavailable { retry_after },
             })
         };
         let vault = |error| Refusal::TryLater(TokenError::Vault(error));
@@ -109,27 +113,47 @@ impl Inner {
         })?;
         let _permit =
             self.refreshing.acquire().await.map_err(|_| Refusal::TryLater(TokenError::Interrupted))?;
-        self.pauses.pass(&grant.client_id, now).map_err(|pause| paused(pause, now))?;
+        let now = self.clock.now();
+        let key = (grant.id, grant.token_generation);
+        // The grant first: one that is held back must not use up its client's probe.
+        self.troubled.pass(&key, now).map_err(|pause| paused(pause.fault, pause.retry_after(now)))?;
+        self.pauses
+            .pass(&grant.client_id, now)
+            .map_err(|pause| paused(Some(pause.fault), pause.retry_after(now)))?;
         let credentials =
             ClientCredentials { client_id: client.client_id.clone(), secrets: client.secrets.clone() };
         let answer = self.google.refresh(&endpoints, &credentials, &refresh_token, narrow).await;
         self.metrics.refreshed(outcome_of(&answer));
         let now = self.clock.now();
+        let accepted = || {
+            self.troubled.end(&key);
+            if self.pauses.end(&grant.client_id) {
+                tracing::info!(client = %client.name, "Google accepts the OAuth client again");
+            }
+        };
         let error = match answer {
             Ok(answer) => {
-                self.pauses.end(&grant.client_id);
+                accepted();
                 return Ok(answer);
             }
             Err(error) => error,
         };
         tracing::info!(grant = grant.id.0, client = %client.name, %error, "a refresh was refused or failed");
         let event = match error {
+            // Said of a refresh token of another client too, so it stands for this grant alone.
+            GoogleError::ClientFault(fault @ ClientFault::Unauthorized) => {
+                let (pause, _) = self.troubled.begin(&key, Some(fault), now);
+                return Err(paused(pause.fault, pause.retry_after(now)));
+            }
             GoogleError::ClientFault(fault) => {
-                return Err(paused(self.pauses.begin(&grant.client_id, fault, now), now));
+                let (pause, news) = self.pauses.begin(&grant.client_id, fault, now);
+                if news {
+                    tracing::error!(client = %client.name, %fault, "Google refuses the OAuth client; its refreshes are paused until that is mended");
+                }
+                return Err(paused(Some(pause.fault), pause.retry_after(now)));
             }
             GoogleError::Unavailable { retry_after, .. } => {
-                let retry_after = retry_after.unwrap_or(RETRY_AFTER);
-                return Err(Refusal::TryLater(TokenError::GoogleUnavailable { retry_after }));
+                return Err(paused(None, retry_after.unwrap_or(RETRY_AFTER)));
             }
             GoogleError::ScopeRefused if narrow.is_some() => {
                 let missing = narrow.cloned().unwrap_or_default();
@@ -143,27 +167,27 @@ impl Inner {
             GoogleError::GrantDead(cause) => GrantEvent::Died(cause),
             GoogleError::NeedsUser(cause) => GrantEvent::ConsentDemanded(cause),
             GoogleError::Blocked(cause) => GrantEvent::Blocked(cause),
-            // Answers that say nothing about the grant: as good as no answer.
-            GoogleError::ScopeRefused
-            | GoogleError::CodeRefused(_)
-            | GoogleError::Refused { .. }
-            | GoogleError::NotAnAnswer
-            | GoogleError::Discovery(_)
-            | GoogleError::Keys(_) => {
-                return Err(Refusal::TryLater(TokenError::GoogleUnavailable { retry_after: RETRY_AFTER }));
+            // Refusals that say nothing about the grant's state, and would come again at once.
+            GoogleError::ScopeRefused | GoogleError::CodeRefused(_) | GoogleError::Refused { .. } => {
+                let (pause, _) = self.troubled.begin(&key, None, now);
+                return Err(paused(None, pause.retry_after(now)));
+            }
+            // As good as no answer.
+            GoogleError::NotAnAnswer | GoogleError::Discovery(_) | GoogleError::Keys(_) => {
+                return Err(paused(None, RETRY_AFTER));
             }
         };
-        self.pauses.end(&grant.client_id);
+        accepted();
         Err(Refusal::Grant(event))
     }
 
-    /// Writes Google's answer back and hands its token out.
+    /// Writes Google's answer back and hands its token out; `None` when it is not the row's any more.
     async fn accept(
         &self,
         grant: Grant,
         answer: TokenAnswer,
         narrow: Option<ScopeSet>,
-    ) -> Result<HandedToken, TokenError> {
+    ) -> Result<Option<HandedToken>, TokenError> {
         let now = self.clock.now();
         let expires_at = now.plus(answer.expires_in);
         let token = |scopes: &ScopeSet| HandedToken {
@@ -172,6 +196,7 @@ impl Inner {
             scopes: scopes.to_string().into(),
             stale: false,
             source: TokenSource::Google,
+            obtained_at: now,
         };
         let refresh = match (&answer.refresh_token, answer.refresh_token_expires_in) {
             (Some(token), lives) => RefreshChange::Replace {
@@ -181,33 +206,34 @@ impl Inner {
             (None, Some(seconds)) => RefreshChange::Expires(now.plus(seconds)),
             (None, None) => RefreshChange::Keep,
         };
-        let mut change = GrantChange { refresh, refreshed: true, ..GrantChange::default() };
+        // While an access token is stored, `refreshed_at` is the time it was obtained at.
+        let refreshed = narrow.is_none() || grant.access_expires_at.is_none_or(|end| end <= now);
+        let mut change = GrantChange { refresh, refreshed, ..GrantChange::default() };
         if narrow.is_none() {
             change.scopes = answer.scope.clone();
             change.access = AccessChange::Replace { token: answer.access_token.clone(), expires_at };
         }
         let Some(grant) = self.write_back(grant, GrantEvent::Refreshed, change).await? else {
-            // The grant was connected anew or is being forgotten: this outcome is not its own.
-            self.metrics.refreshed(RefreshOutcome::Discarded);
-            return Err(TokenError::GoogleUnavailable { retry_after: std::time::Duration::from_secs(1) });
+            return Ok(None);
         };
-        let Some(narrow) = narrow else { return Ok(token(&grant.scopes)) };
+        let Some(narrow) = narrow else { return Ok(Some(token(&grant.scopes))) };
         let opens = answer.scope.as_ref().unwrap_or(&narrow);
         if !opens.is_subset(&narrow) {
             return Err(TokenError::ScopeWithheld);
         }
         let handed = token(opens);
-        let key = (grant.id, narrow);
-        let ticket = self.narrowed.ticket(&key);
-        self.narrowed.fill(key, HandedToken { source: TokenSource::Memory, ..handed.clone() }, ticket);
-        Ok(handed)
+        let kept = HandedToken { source: TokenSource::Memory, ..handed.clone() };
+        self.narrowed.insert((grant.id, grant.token_generation, narrow), kept);
+        Ok(Some(handed))
     }
 
-    /// Writes down what Google said of the grant and tells the caller.
-    async fn settle(&self, grant: Grant, event: GrantEvent) -> Result<TokenError, TokenError> {
-        let seen = grant.clone();
-        let settled = self.write_back(grant, event, GrantChange::default()).await?.unwrap_or(seen);
-        Ok(self.unusable(&settled, settled.state))
+    /// Writes down what Google said of the grant and tells the caller; `None` when it was not said of
+    /// the row as it is by now.
+    async fn settle(&self, grant: Grant, event: GrantEvent) -> Result<Option<HandedToken>, TokenError> {
+        match self.write_back(grant, event, GrantChange::default()).await? {
+            Some(settled) => Err(self.unusable(&settled, settled.state)),
+            None => Ok(None),
+        }
     }
 
     /// Compare-and-set with the event applied to whatever state the row is in by now. `None` when the
@@ -220,12 +246,17 @@ impl Inner {
         change: GrantChange,
     ) -> Result<Option<Grant>, VaultError> {
         let (id, user, generation) = (grant.id, grant.user, grant.token_generation);
-        let mut current = grant;
+        let (mut current, mut waits) = (grant, 0);
         loop {
             let Some(state) = current.state.after(event) else { return Ok(None) };
             let change = GrantChange { state: Some(state), ..change.clone() };
             match self.vault.update_grant(&current, change).await {
                 Err(VaultError::Conflict) => {}
+                // What Google said is worth a wait: a provider that rotates says it once.
+                Err(VaultError::Busy) if waits < BUSY_WAITS => {
+                    waits += 1;
+                    self.clock.sleep(BUSY_PAUSE).await;
+                }
                 outcome => {
                     self.users.drop_key(&user);
                     return outcome.map(Some);
@@ -247,9 +278,9 @@ impl Inner {
         goal: Goal,
     ) -> Result<(), VaultError> {
         if let Some(narrow) = narrow {
-            let key = (grant.id, narrow);
+            let key = (grant.id, grant.token_generation, narrow);
             if self.narrowed.get(&key).is_some_and(|token| goal.is_refused(&token.access_token)) {
-                self.narrowed.drop_key(&key);
+                self.narrowed.invalidate(&key);
             }
             return Ok(());
         }
@@ -275,6 +306,7 @@ impl Inner {
             scopes: grant.scopes.to_string().into(),
             stale: false,
             source: TokenSource::Vault,
+            obtained_at: grant.refreshed_at,
         }))
     }
 

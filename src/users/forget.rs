@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Inner, Users, UsersError};
-use crate::google::RevocableToken;
+use crate::clock::Timestamp;
+use crate::google::{RevocableToken, Revocation};
 use crate::grant::{DeathCause, GrantEvent, GrantState};
 use crate::ids::{ClientName, UserId, UserRef};
 use crate::vault::{AccessChange, Grant, GrantChange, VaultError};
@@ -16,6 +17,8 @@ use crate::vault::{AccessChange, Grant, GrantChange, VaultError};
 const REVOKE_FOR: i64 = 86_400;
 /// Grants looked at in one step of the job.
 const BATCH: usize = 100;
+/// Revocations that may fail in one step before the rest is left to the next: Google is probably down.
+const FAILURES: usize = 5;
 
 /// What to do at Google. Revoking there ends the grant for the person's whole Google project.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,22 +125,45 @@ impl Users {
     /// # Errors
     /// When the vault fails.
     pub async fn revoke_step(&self) -> Result<(), UsersError> {
+        let (mut failures, mut outcome) = (0, Ok(()));
         for grant in self.0.vault.load_revoking_grants(BATCH).await? {
-            self.0.finish(&grant).await?;
+            match self.0.finish(&grant).await {
+                Ok(Progress::Pending) => failures += 1,
+                Ok(_) => {}
+                // One row that cannot be written keeps no other waiting.
+                Err(error) => outcome = Err(error),
+            }
+            if failures >= FAILURES || self.0.lifecycle.is_stopping() {
+                break;
+            }
         }
-        Ok(())
+        outcome
     }
 }
 
 /// How far one forgotten grant came.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Deleted {
         revoked: bool,
+        /// Grants that ended at Google with this one.
+        ended: Vec<Grant>,
     },
     Pending,
     /// The person connected again in the meantime.
     Overtaken,
+}
+
+/// What Google did about one grant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtGoogle {
+    /// The person's grant to the whole project has ended.
+    Revoked,
+    /// No token of ours stands for anything there.
+    NothingLeft,
+    /// Google is not to be told: that is not wanted, or there is no way.
+    NotTold,
+    /// To be tried again.
+    OutOfReach,
 }
 
 impl Inner {
@@ -201,38 +227,42 @@ impl Inner {
         revoke: Revoke,
     ) -> Result<Forgotten, UsersError> {
         let plan = self.plan(user, client, revoke).await?;
-        let names = self.names_of(user).await?;
+        self.end_sessions(user).await?;
         let mut marked = Vec::new();
         for (grant, revokes) in plan.chosen {
             marked.extend(self.mark(grant, revokes).await?);
         }
-        self.tokens.changed(user, names.clone());
         let mut outcome =
             Forgotten { forgotten: Vec::new(), revoked: false, also_ended: Vec::new(), pending: false };
         for grant in marked {
             match self.finish(&grant).await? {
-                Progress::Deleted { revoked } => outcome.revoked |= revoked,
+                Progress::Deleted { revoked, ended } => {
+                    outcome.revoked |= revoked;
+                    outcome.also_ended.extend(ended.iter().map(|grant| self.label(grant)));
+                }
                 Progress::Pending => outcome.pending = true,
                 Progress::Overtaken => continue,
             }
             outcome.forgotten.push(self.label(&grant));
         }
-        if outcome.revoked {
-            for grant in plan.ending {
-                outcome.also_ended.push(self.label(&grant));
-                self.note_ended(grant).await?;
-            }
-        }
-        self.tokens.changed(user, names);
         Ok(outcome)
     }
 
+    /// First of all, so that a crash in between leaves no session of somebody who is being forgotten.
+    async fn end_sessions(&self, user: UserId) -> Result<(), UsersError> {
+        match self.vault.end_sessions(user).await {
+            // A damaged row admits no session, and must not keep a person from being forgotten.
+            Ok(()) | Err(VaultError::Gone | VaultError::Damaged { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Every name under which memory may know the person.
-    async fn names_of(&self, user: UserId) -> Result<Vec<UserRef>, UsersError> {
+    async fn names_of(&self, user: UserId) -> Vec<UserRef> {
         // A damaged row must not keep a person from being forgotten.
-        let Ok(Some(user)) = self.vault.load_user(user).await else { return Ok(Vec::new()) };
+        let Ok(Some(user)) = self.vault.load_user(user).await else { return Vec::new() };
         let email = user.profile.verified_email().cloned().map(UserRef::Email);
-        Ok(email.into_iter().chain([UserRef::Sub(user.profile.sub)]).collect())
+        email.into_iter().chain([UserRef::Sub(user.profile.sub)]).collect()
     }
 
     /// Commits `revoking`. `None` when the grant is gone already.
@@ -250,70 +280,121 @@ impl Inner {
                     Some(reloaded) => current = reloaded,
                     None => return Ok(None),
                 },
-                marked => return Ok(Some(marked?)),
+                marked => {
+                    self.tokens.changed(current.user, []);
+                    return Ok(Some(marked?));
+                }
             }
         }
     }
 
     /// Revokes at Google if that is wanted, and deletes.
     async fn finish(&self, grant: &Grant) -> Result<Progress, UsersError> {
-        let mut revoked = false;
-        if let Some(until) = grant.revoke_until {
-            revoked = self.revoke_at_google(grant).await;
-            if !revoked && self.clock.now() < until {
+        let others = self.others_of_project(grant).await?;
+        // Revoking would end what the person has granted since this was asked for.
+        let overtaken =
+            |until: Timestamp| others.iter().any(|other| other.connected_at > until.plus(-REVOKE_FOR));
+        let at_google = match grant.revoke_until {
+            Some(until) if !overtaken(until) => self.revoke_at_google(grant).await,
+            _ => AtGoogle::NotTold,
+        };
+        if at_google == AtGoogle::OutOfReach {
+            if grant.revoke_until.is_some_and(|until| self.clock.now() < until) {
                 return Ok(Progress::Pending);
             }
-            if !revoked {
-                tracing::warn!(
-                    grant = grant.id.0,
-                    "Google could not be reached for a day; the grant is forgotten here but not revoked there"
-                );
+            tracing::warn!(
+                grant = grant.id.0,
+                "Google could not be reached for a day; the grant is forgotten here but not revoked there"
+            );
+        }
+        let mut ended = Vec::new();
+        if at_google == AtGoogle::Revoked {
+            for other in others.into_iter().filter(|other| other.state.is_usable()) {
+                ended.extend(self.note_ended(other).await?);
             }
         }
-        let names = self.names_of(grant.user).await?;
+        let names = self.names_of(grant.user).await;
         match self.vault.delete_grant(grant.id).await {
             Ok(_) | Err(VaultError::Gone) => {
                 self.tokens.changed(grant.user, names);
-                Ok(Progress::Deleted { revoked })
+                let revoked = matches!(at_google, AtGoogle::Revoked | AtGoogle::NothingLeft);
+                Ok(Progress::Deleted { revoked, ended })
             }
             Err(VaultError::Conflict) => Ok(Progress::Overtaken),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn revoke_at_google(&self, grant: &Grant) -> bool {
-        let refresh = self.vault.open_refresh_token(grant).ok().flatten();
-        let access = self.vault.open_access_token(grant).ok().flatten();
-        let token = match (&refresh, &access) {
-            (Some(token), _) => RevocableToken::Refresh(token),
-            (None, Some(token)) => RevocableToken::Access(token),
-            // Nothing to show Google, so nothing of ours is left to revoke.
-            (None, None) => return true,
-        };
-        let Ok(endpoints) = self.provider.endpoints().await else { return false };
-        match self.google.revoke(&endpoints, token).await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::warn!(grant = grant.id.0, %error, "a grant could not be revoked yet");
-                false
-            }
+    /// The person's other grants to the same Google project that are to stay.
+    async fn others_of_project(&self, grant: &Grant) -> Result<Vec<Grant>, UsersError> {
+        match self.vault.load_grants_of(grant.user).await {
+            Ok(grants) => Ok(grants
+                .into_iter()
+                .filter(|other| {
+                    other.id != grant.id
+                        && other.client_id.project() == grant.client_id.project()
+                        && other.state != GrantState::Revoking
+                })
+                .collect()),
+            // A damaged row must not keep the others from being forgotten.
+            Err(VaultError::Damaged { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Writes down that a grant ended with another one of its project.
-    async fn note_ended(&self, grant: Grant) -> Result<(), UsersError> {
+    /// Shows Google the refresh token and, if that is dead by itself, the access token: either stands
+    /// for the whole grant.
+    async fn revoke_at_google(&self, grant: &Grant) -> AtGoogle {
+        let now = self.clock.now();
+        let (Ok(refresh), Ok(access)) =
+            (self.vault.open_refresh_token(grant), self.vault.open_access_token(grant))
+        else {
+            tracing::error!(
+                grant = grant.id.0,
+                "a damaged token cannot be shown to Google and is not revoked"
+            );
+            return AtGoogle::NotTold;
+        };
+        let access = access.filter(|_| grant.access_expires_at.is_some_and(|end| end > now));
+        let Ok(endpoints) = self.provider.endpoints().await else { return AtGoogle::OutOfReach };
+        if endpoints.revocation.is_none() {
+            return AtGoogle::NotTold;
+        }
+        let tokens =
+            [refresh.as_ref().map(RevocableToken::Refresh), access.as_ref().map(RevocableToken::Access)];
+        for token in tokens.into_iter().flatten() {
+            match self.google.revoke(&endpoints, token).await {
+                Ok(Revocation::Revoked) => return AtGoogle::Revoked,
+                Ok(Revocation::AlreadyGone) => {}
+                Err(error) => {
+                    tracing::warn!(grant = grant.id.0, %error, "a grant could not be revoked yet");
+                    return AtGoogle::OutOfReach;
+                }
+            }
+        }
+        AtGoogle::NothingLeft
+    }
+
+    /// Writes down that a grant ended with another one of its project. `None` when there was nothing to
+    /// write any more.
+    async fn note_ended(&self, grant: Grant) -> Result<Option<Grant>, UsersError> {
         let mut current = grant;
         while let Some(state) = current.state.after(GrantEvent::Died(DeathCause::ExpiredOrRevoked)) {
             let change =
                 GrantChange { state: Some(state), access: AccessChange::Erase, ..GrantChange::default() };
             match self.vault.update_grant(&current, change).await {
                 Err(VaultError::Conflict) => match self.vault.load_grant(current.id).await? {
+                    // Connected anew, and so after the revocation.
+                    Some(reloaded) if reloaded.token_generation != current.token_generation => break,
                     Some(reloaded) => current = reloaded,
                     None => break,
                 },
-                outcome => return Ok(outcome.map(drop)?),
+                outcome => {
+                    self.tokens.changed(current.user, []);
+                    return Ok(Some(outcome?));
+                }
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

@@ -8,7 +8,7 @@ use crate::grant::GrantState;
 use crate::ids::{ClientName, Email, OAuthClientId, Sub, UserId};
 use crate::scopes::ScopeSet;
 use crate::tokens::Reach;
-use crate::vault::{Grant, User};
+use crate::vault::{Grant, User, VaultError};
 
 /// Rows looked at for one page at the most, so that a filter that matches few people does not read a
 /// whole vault in one request. A page may then be short, or empty with a `next`.
@@ -112,8 +112,8 @@ impl Users {
         if let Some(rows) = self.0.named_rows(filter).await? {
             // A short list of known rows: one page.
             for row in rows {
-                if let Some(user) = self.0.vault.load_user(row).await? {
-                    page.users.extend(self.0.view(user, reach).await?.filter(|view| filter.matches(view)));
+                if let Some(user) = self.0.vault.load_user(row).await.transpose() {
+                    self.0.add(&mut page, user, filter, reach).await?;
                 }
             }
             return Ok(page);
@@ -129,16 +129,7 @@ impl Users {
                     return Ok(page);
                 }
                 after = Some(id);
-                match user {
-                    Ok(user) => {
-                        page.users
-                            .extend(self.0.view(user, reach).await?.filter(|view| filter.matches(view)));
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "a person cannot be listed");
-                        page.damaged += 1;
-                    }
-                }
+                self.0.add(&mut page, user, filter, reach).await?;
             }
             if last_batch {
                 return Ok(page);
@@ -168,6 +159,30 @@ impl Inner {
             (None, Some(only)) => Some(only.clone()),
             (None, None) => None,
         })
+    }
+
+    /// Adds a person to a page, or to the number of those who cannot be read: one damaged row must not
+    /// hide everybody else.
+    async fn add(
+        &self,
+        page: &mut UserPage,
+        user: Result<User, VaultError>,
+        filter: &UserFilter,
+        reach: &Reach,
+    ) -> Result<(), UsersError> {
+        let view = match user {
+            Ok(user) => self.view(user, reach).await,
+            Err(error) => Err(error.into()),
+        };
+        match view {
+            Ok(view) => page.users.extend(view.filter(|view| filter.matches(view))),
+            Err(UsersError::Vault(error @ VaultError::Damaged { .. })) => {
+                tracing::error!(%error, "a person cannot be listed");
+                page.damaged += 1;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// The person with what is within reach; `None` when a bound caller reaches nothing of theirs.

@@ -2,7 +2,7 @@
 
 use locum::emulator::{Endpoint, Fault};
 use locum::google::IdTokenError;
-use locum::grant::{ConsentCause, GrantState};
+use locum::grant::{ConsentCause, DeathCause, GrantState};
 use locum::scopes::ScopeSet;
 use locum::sessions::SessionError;
 use locum::sign_in::SignInError;
@@ -167,4 +167,101 @@ async fn a_restart_without_network_still_verifies() {
         .mint_id_token(json!({"sub": locum.alice().sub, "aud": locum.seeded.web.client_id}), json!({}));
     let late = locum.state.sign_in.renew(mint).await.expect_err("past the hard limit");
     assert!(matches!(late, SignInError::KeysUnavailable { .. }), "{late:?}");
+}
+
+#[actix_web::test]
+async fn a_sign_in_for_less_takes_nothing_away() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    let code = locum.code_with(locum.alice(), |code| code.scopes = ScopeSet::parse("openid"));
+    let exchanged = locum.redeem(code).await.expect("a good code");
+    assert_eq!(exchanged.answer.scopes, ScopeSet::parse(SCOPES));
+    let token = locum.token_with(user, |ask| ask.scopes = Some(ScopeSet::parse(SCOPES))).await;
+    let opens = locum.emulator.world.access(token.expect("a token").access_token.expose());
+    assert_eq!(opens.expect("alive").scopes, ScopeSet::parse(SCOPES));
+    assert_eq!(locum.emulator.world.counts().refreshes, 0);
+}
+
+#[actix_web::test]
+async fn an_account_that_is_enabled_again_needs_no_forced_consent() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    locum.emulator.world.disable_account(&locum.alice().sub, true);
+    locum.clock.advance(Duration::from_secs(3600));
+    let dead = locum.token(user).await.expect_err("disabled");
+    let TokenError::ConsentRequired { state, .. } = dead else { panic!("{dead:?}") };
+    assert_eq!(state, GrantState::Dead(DeathCause::AccountDisabled));
+    locum.emulator.world.disable_account(&locum.alice().sub, false);
+    // Google has a refresh token with this client on its list and so sends none.
+    let exchanged = locum.redeem(locum.code(locum.alice())).await.expect("a good code");
+    assert!(exchanged.answer.offline_access, "the stored one works again");
+    assert!(locum.token(user).await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_stored_token_that_is_dead_does_not_count_as_offline_access() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    for token in locum.emulator.world.refresh_tokens(&locum.alice().sub, &locum.seeded.web.client_id) {
+        locum.emulator.world.end_refresh_token(&token);
+    }
+    locum.clock.advance(Duration::from_secs(3600));
+    locum.token(user).await.expect_err("dead");
+    let exchanged = locum.redeem(locum.code(locum.alice())).await.expect("a good code");
+    assert!(!exchanged.answer.offline_access);
+    assert_eq!(exchanged.answer.warnings[0].code, "no_refresh_token");
+}
+
+#[actix_web::test]
+async fn who_is_forgotten_while_signing_in_for_less_is_connected_in_the_end() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    let code = locum.code_with(locum.alice(), |code| {
+        code.scopes = ScopeSet::parse("openid email");
+        code.force_consent = true;
+    });
+    let hold = locum.emulator.world.faults().hold(Endpoint::Refresh);
+    let forget = async {
+        hold.reached(1).await;
+        locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+        hold.release();
+    };
+    let (exchanged, ()) = futures_util::future::join(locum.redeem(code), forget).await;
+    assert!(exchanged.expect("a good code").answer.offline_access);
+    locum.emulator.world.faults().clear_all();
+    locum.state.users.revoke_step().await.expect("the vault works");
+    assert!(locum.token(user).await.is_ok(), "a new sign-in is the latest wish");
+}
+
+#[actix_web::test]
+async fn a_sign_in_does_not_count_as_a_use_of_the_refresh_token() {
+    let locum = TestLocum::start().await;
+    locum.connect(locum.alice()).await;
+    for _ in 0..3 {
+        locum.clock.advance(Duration::from_secs(3 * 86_400));
+        locum.connect(locum.alice()).await;
+    }
+    assert_eq!(locum.state.tokens.keep_alive_step().await, Ok(1), "Google has not seen it for nine days");
+}
+
+#[actix_web::test]
+async fn a_session_is_renewed_only_where_it_will_be_accepted() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    let locum = locum.restart_with("allow_users = [\"alice@example.org\"]\n").await;
+    let mint = |locum: &TestLocum| {
+        let claims = json!({
+            "sub": locum.alice().sub, "aud": locum.seeded.web.client_id,
+            "email": locum.alice().email, "email_verified": true,
+        });
+        locum.emulator.world.mint_id_token(claims, json!({}))
+    };
+    let refused = locum.state.sign_in.renew(mint(&locum)).await.expect_err("let in by another entry");
+    assert_eq!(refused, SignInError::UserNotAllowed);
+    assert_eq!(locum.connect(locum.alice()).await, user, "a sign-in finds the new entry");
+    let renewed = locum.state.sign_in.renew(mint(&locum)).await.expect("listed");
+    let session =
+        locum.state.sessions.issue(user, &renewed.sub, renewed.session_epoch, &renewed.client_id).token;
+    assert!(locum.state.sessions.verify(session.expose()).await.is_ok());
 }

@@ -1,6 +1,7 @@
 //! `sign_in::redeem`: one code, one exchange, one commit.
 
-use locum::google::CodeRefusal;
+use locum::emulator::{Endpoint, Fault};
+use locum::google::{CodeRefusal, IdTokenError};
 use locum::secret::AuthorizationCode;
 use locum::sign_in::SignInError;
 
@@ -25,7 +26,7 @@ async fn a_code_becomes_a_user_a_grant_and_a_token() {
 async fn a_code_is_exchanged_once_whatever_clients_do() {
     let locum = TestLocum::start().await;
     let code = locum.code(locum.alice());
-    let hold = locum.emulator.world.faults().hold(locum::emulator::Endpoint::Token);
+    let hold = locum.emulator.world.faults().hold(Endpoint::Token);
     let posts = (0..100).map(|_| locum.redeem(code.clone()));
     let ((), outcomes) = futures_util::future::join(
         async {
@@ -76,7 +77,7 @@ async fn a_refusal_is_remembered_and_an_outage_is_not() {
     assert_eq!(locum.emulator.world.counts().exchanges, 1);
 
     let faults = locum.emulator.world.faults();
-    faults.once(locum::emulator::Endpoint::Token, locum::emulator::Fault::status(503));
+    faults.once(Endpoint::Token, Fault::status(503));
     let code = locum.code(locum.alice());
     let outage = locum.redeem(code.clone()).await.expect_err("an outage");
     assert!(matches!(outage, SignInError::GoogleUnavailable { .. }), "{outage:?}");
@@ -112,4 +113,46 @@ async fn an_entry_that_is_taken_off_the_list_shuts_the_door() {
     let refused = locum.redeem(locum.code(locum.alice())).await.expect_err("no longer listed");
     assert_eq!(refused, SignInError::UserNotAllowed);
     assert_eq!(locum.emulator.world.counts().revokes, 0, "what is stored is not revoked");
+}
+
+#[actix_web::test]
+async fn an_outage_is_the_outcome_of_everybody_who_waited() {
+    let locum = TestLocum::start().await;
+    let mut ask = request(locum.code(locum.alice()));
+    ask.idempotency_key = Some("key-1".into());
+    locum.emulator.world.faults().until_cleared(Endpoint::Exchange, Fault::status(503));
+    let posts = (0..20).map(|_| locum.state.sign_in.redeem(ask.clone()));
+    for outcome in futures_util::future::join_all(posts).await {
+        assert!(matches!(outcome, Err(SignInError::GoogleUnavailable { .. })), "{outcome:?}");
+    }
+    assert_eq!(locum.emulator.world.counts().exchanges, 1);
+    locum.emulator.world.faults().clear_all();
+    assert!(locum.state.sign_in.redeem(ask).await.is_ok(), "who comes later may try again");
+}
+
+#[actix_web::test]
+async fn a_code_whose_id_token_was_refused_does_not_go_to_google_again() {
+    let locum = TestLocum::start().await;
+    let mut ask = request(locum.code_with(locum.alice(), |code| code.nonce = Some("theirs".into())));
+    ask.nonce = Some("ours".into());
+    ask.idempotency_key = Some("key-1".into());
+    let refused = locum.state.sign_in.redeem(ask.clone()).await.expect_err("another sign-in's");
+    assert_eq!(refused, SignInError::IdTokenRefused(IdTokenError::NonceMismatch));
+    let again = locum.state.sign_in.redeem(ask).await.expect_err("spent");
+    assert_eq!(again, SignInError::CodeRefused(CodeRefusal::SpentOrExpired));
+    assert_eq!(locum.emulator.world.counts().exchanges, 1);
+    assert_eq!(locum.state.vault.count_users().await, Ok(0));
+}
+
+#[actix_web::test]
+async fn no_code_is_spent_while_there_are_no_keys() {
+    let locum = TestLocum::start().await;
+    locum.emulator.world.faults().until_cleared(Endpoint::Jwks, Fault::status(503));
+    let code = locum.code(locum.alice());
+    let refused = locum.redeem(code.clone()).await.expect_err("nobody could tell who it is");
+    assert_eq!(refused, SignInError::KeysUnavailable { code_spent: false });
+    assert_eq!(locum.emulator.world.counts().exchanges, 0);
+    locum.emulator.world.faults().clear_all();
+    locum.clock.advance(std::time::Duration::from_secs(11));
+    assert!(locum.redeem(code).await.is_ok());
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use locum::emulator::{Endpoint, Fault};
 use locum::grant::{DeathCause, GrantState};
 use locum::ids::UserRef;
+use locum::sessions::SessionError;
+use locum::sign_in::SignInError;
 use locum::tokens::{Reach, ResolveError, TokenError};
 use locum::users::{Revoke, UsersError};
+use serde_json::json;
 
 use crate::harness::{TestLocum, client};
 
@@ -130,4 +133,90 @@ async fn who_connects_again_while_being_forgotten_stays() {
     locum.emulator.world.faults().clear_all();
     locum.state.users.revoke_step().await.expect("the vault works");
     assert!(locum.token(user).await.is_ok());
+}
+
+#[actix_web::test]
+async fn whoever_is_being_forgotten_has_no_session_and_gets_none() {
+    let locum = TestLocum::start().await;
+    let mut ask = crate::harness::request(locum.code(locum.alice()));
+    ask.idempotency_key = Some("key-1".into());
+    let exchanged = locum.state.sign_in.redeem(ask.clone()).await.expect("a good code");
+    let sub = locum.alice().sub.clone();
+    let client = &locum.seeded.web.client_id;
+    let session = locum.state.sessions.issue(exchanged.user, &sub, exchanged.session_epoch, client).token;
+    assert!(locum.state.sessions.verify(session.expose()).await.is_ok());
+
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    locum.state.users.forget(exchanged.user, None, Revoke::Auto).await.expect("known");
+    assert_eq!(locum.state.sessions.verify(session.expose()).await.expect_err("ended"), SessionError::Ended);
+    let again = locum.state.sign_in.redeem(ask).await.expect_err("an answer is a session, too");
+    assert_eq!(again, SignInError::CodeSpent);
+    locum.clock.advance(Duration::from_secs(10));
+    let fresh = locum.emulator.world.mint_id_token(json!({"sub": sub, "aud": client}), json!({}));
+    let refused = locum.state.sign_in.renew(fresh).await.expect_err("only a new sign-in comes back");
+    assert_eq!(refused, SignInError::NotConnected);
+}
+
+#[actix_web::test]
+async fn a_pending_revocation_does_not_end_what_was_granted_since() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    let forgotten = locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    assert!(forgotten.pending);
+    locum.clock.advance(Duration::from_secs(60));
+    assert_eq!(connect_to(&locum, "second").await, user);
+    let token = locum.token(user).await.expect("the one that is being forgotten gives way");
+    locum.emulator.world.faults().clear_all();
+    locum.state.users.revoke_step().await.expect("the vault works");
+    assert!(locum.emulator.world.token_is_live(&token.access_token), "one project, one consent");
+    let view = locum.state.users.show(user, &Reach::EVERYTHING).await.expect("known");
+    assert_eq!(view.grants.iter().map(|grant| grant.state.as_str()).collect::<Vec<_>>(), ["active"]);
+}
+
+#[actix_web::test]
+async fn a_revocation_that_comes_late_says_whom_it_ended() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    connect_to(&locum, "second").await;
+    locum.token_of(user, "second").await.expect("a token");
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    let main = client("main");
+    locum.clock.advance(Duration::from_secs(60));
+    let forgotten = locum.state.users.forget(user, Some(&main), Revoke::Project).await.expect("known");
+    assert!(forgotten.pending && forgotten.also_ended.is_empty());
+    assert!(locum.token_of(user, "second").await.is_ok(), "Google has ended nothing yet");
+    locum.emulator.world.faults().clear_all();
+    locum.state.users.revoke_step().await.expect("the vault works");
+    let ended = locum.token_of(user, "second").await.expect_err("it ended with the project");
+    assert!(matches!(ended, TokenError::ConsentRequired { state: GrantState::Dead(_), .. }), "{ended:?}");
+}
+
+#[actix_web::test]
+async fn a_dead_refresh_token_does_not_hide_a_living_access_token() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    let token = locum.token(user).await.expect("a token").access_token;
+    for token in locum.emulator.world.refresh_tokens(&locum.alice().sub, &locum.seeded.web.client_id) {
+        locum.emulator.world.end_refresh_token(&token);
+    }
+    let forgotten = locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    assert!(forgotten.revoked);
+    assert!(!locum.emulator.world.token_is_live(&token));
+}
+
+#[actix_web::test]
+async fn a_token_that_was_dead_already_ends_nobody_else() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    connect_to(&locum, "second").await;
+    let main = client("main");
+    for token in locum.emulator.world.refresh_tokens(&locum.alice().sub, &locum.seeded.web.client_id) {
+        locum.emulator.world.end_refresh_token(&token);
+    }
+    locum.clock.advance(Duration::from_secs(3600));
+    locum.token_of(user, "main").await.expect_err("dead");
+    let forgotten = locum.state.users.forget(user, Some(&main), Revoke::Project).await.expect("known");
+    assert!(forgotten.also_ended.is_empty(), "Google had nothing left to revoke by it");
+    assert!(locum.token_of(user, "second").await.is_ok());
 }

@@ -98,6 +98,15 @@ impl TestLocum {
         self.token_with(user, |_| {}).await
     }
 
+    /// A token of the grant that the user gave to this client.
+    pub async fn token_of(&self, user: UserId, name: &str) -> Result<HandedToken, TokenError> {
+        let (client, reach) = (client(name), Reach::EVERYTHING);
+        let client = Some(&client);
+        let request =
+            TokenRequest { user, client, scopes: None, min_ttl: None, rejected: None, reach: &reach };
+        self.state.tokens.token(request).await
+    }
+
     pub async fn token_with(
         &self,
         user: UserId,

@@ -12,4 +12,6 @@ mod kill;
 mod layers;
 mod needles;
 mod program;
+mod provider;
+mod races;
 mod refresh;

@@ -64,6 +64,9 @@ allow_users = ["erika@example.org"]
 [server]
 listen = "127.0.0.1:0"
 
+[log]
+filter = "warn"
+
 [google]
 issuer = "${provider.issuer}"
 discovery_url = "${provider.issuer}/.well-known/openid-configuration"
@@ -132,10 +135,10 @@ scopes = ["openid", "email", "profile", "offline_access"]
 
   says('somebody else is not let in', await exchange(await signIn(provider, 'frank', redirectUri)), 403);
 
-  says('erika is forgotten', await server.call('/v1/users/erika@example.org', { method: 'DELETE', headers: authorization }), 200);
-  const gone = await fetch(discovery.userinfo_endpoint, { headers: { authorization: `Bearer ${third.access_token}` } });
-  assert.equal(gone.status, 401, 'forgetting has revoked the grant at the provider');
-  console.log('ok: and the provider has revoked the grant');
+  // This provider has no revocation endpoint (RFC 7009 is optional): there is nothing to ask, so nothing waits.
+  const forgotten = says('erika is forgotten', await server.call('/v1/users/erika@example.org', { method: 'DELETE', headers: authorization }), 200);
+  assert.equal(forgotten.revoked, false);
+  says('and has no token any more', await token(), 404);
   await server.stop();
   server = undefined;
 } finally {

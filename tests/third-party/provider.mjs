@@ -31,7 +31,7 @@ export async function startProvider(folder, redirectUri) {
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'given_name', 'family_name'] },
     // Google puts the person's claims into the ID token; by default this provider gives them at userinfo only.
     conformIdTokenClaims: false,
-    features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
+    features: { devInteractions: { enabled: true } },
     // Each refresh brings a new refresh token, and the use of an old one ends the whole grant.
     rotateRefreshToken: true,
     ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },

@@ -60,7 +60,7 @@ async fn nothing_personal_stands_in_clear() {
     for n in 0..50 {
         vault.connect(marked_person(&vault, n)).await.expect("connects");
     }
-    vault.backup(&home.directory.path().join("copy"), &root(1)).await.expect("copied");
+    vault.backup(&home.directory.path().join("copy")).await.expect("copied");
     // Database, log, shared memory, lock, copy: while it is open, after a checkpoint, when it is closed.
     assert_eq!(files(home.directory.path()).len(), 5);
     assert_eq!(found(&home, NEEDLE.as_bytes()), [] as [PathBuf; 0]);

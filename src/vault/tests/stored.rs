@@ -82,8 +82,8 @@ async fn a_vault_with_a_pass_phrase_opens() {
 async fn the_stored_vaults_are_made() {
     let (home, _) = Home::furnished(131).await;
     let name = format!("vault-v{SCHEMA_VERSION}");
-    home.open().backup(&fixture(&format!("{name}.db")), &root(1)).await.expect("written once");
+    home.open().backup(&fixture(&format!("{name}.db"))).await.expect("written once");
     let (home, root) = (Home::new(132), RootSecret::Passphrase(SecretText::new(PASSPHRASE)));
     let vault = home.open_with(root.clone()).expect("made");
-    vault.backup(&fixture(&format!("{name}-passphrase.db")), &root).await.expect("written once");
+    vault.backup(&fixture(&format!("{name}-passphrase.db"))).await.expect("written once");
 }
