@@ -92,16 +92,19 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Where help puts what every command takes.
+const EVERYWHERE: &str = "Every command";
+
 /// Stands in for people at Google while they are offline: codes in, fresh access tokens out.
 #[derive(Debug, Parser)]
 #[command(name = "locum", version, disable_help_subcommand = true, arg_required_else_help = true)]
 struct Cli {
     /// The configuration file [default: $LOCUM_CONFIG, ./locum.toml, ~/.config/locum/config.toml,
     /// /etc/locum/config.toml]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     /// Print JSON for programs instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     #[command(subcommand)]
     command: Command,

@@ -149,7 +149,24 @@ fn tell(context: &Context<'_>, told: &Told<'_>, key: &str) -> Result<(), Failure
     } else {
         let people: Vec<&str> = told.seeded.people.iter().map(|person| person.email.as_str()).collect();
         let google = told.google.base_url().as_str().trim_end_matches('/');
-        output::data(&words::welcome(told.base, google, &people, told.config_file, key))?;
+        let page = words::Page {
+            base: told.base,
+            google,
+            people: &people,
+            key,
+            config_file: told.config_file,
+            program: &program(context.environment),
+        };
+        output::data(&words::welcome(&page))?;
     }
     Ok(())
+}
+
+/// How a shell calls this very program: by name where the search path leads to it, else by its path.
+fn program(environment: &Environment) -> String {
+    let Ok(own) = std::env::current_exe() else { return "locum".to_owned() };
+    let path = environment.var("PATH").unwrap_or_default();
+    let first = path.split(':').map(|folder| Path::new(folder).join("locum")).find(|file| file.is_file());
+    let is_own = first.and_then(|file| file.canonicalize().ok()) == own.canonicalize().ok();
+    if is_own { "locum".to_owned() } else { words::quoted(&own) }
 }

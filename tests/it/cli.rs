@@ -1,1 +1,319 @@
+//! The real binary: every command beside a running server and without one, and what goes wrong.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::program::{Ended, Folder, Google, Program, exchange, get, json as body, post_json, text, words};
+
+const ALICE: &str = "alice@example.org";
+const BOB: &str = "bob.sample@gmail.com";
+
+/// A folder in which the people are connected, with its server still running.
+async fn connected(google: &Google, people: &[&str]) -> (Folder, Program) {
+    let folder = Folder::configured(google, "");
+    let server = folder.serve();
+    for person in people {
+        let answer = exchange(server.base(), &google.code(person).await).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{}", words(&answer));
+    }
+    (folder, server)
+}
+
+#[actix_web::test]
+async fn the_demos_lines_work_as_pasted() {
+    let folder = Folder::empty();
+    let arguments = ["demo", "--listen", "127.0.0.1:0", "--emulator-listen", "127.0.0.1:0"];
+    let mut demo = Program::start(&mut folder.locum(&arguments));
+    let told = demo.read_until(" status\n");
+    let script = &told[told.find("code=").expect("the first line to paste")..];
+    let ended = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", script])
+        .env_remove("LOCUM_CONFIG")
+        .current_dir(folder.path())
+        .output()
+        .expect("bash is there");
+    let ended = Ended(ended).expect(0);
+    for words in ["\"created\":true", "\"access_token\":\"ya29.", "Alice Example", "1 active, client demo"] {
+        assert!(ended.stdout().contains(words), "{words}\n{ended:?}");
+    }
+    let (status, stderr) = demo.stop();
+    assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
+    let left = std::fs::read_dir(folder.path()).expect("there").count();
+    assert_eq!(left, 0, "the demo leaves nothing behind");
+}
+
+#[actix_web::test]
+async fn the_demo_does_nothing_behind_the_readers_back() {
+    let folder = Folder::empty();
+    let arguments = ["--json", "demo", "--listen", "127.0.0.1:0", "--emulator-listen", "127.0.0.1:0"];
+    let demo = Program::start(&mut folder.locum(&arguments));
+    let facts = &demo.facts;
+    let answer = get(text(&facts["base_url"]), "/v1/users", text(&facts["api_key"])).await;
+    assert_eq!(body(&answer)["users"], json!([]), "nobody is connected yet");
+    assert_eq!(facts["people"].as_array().map(Vec::len), Some(3));
+}
+
+/// Everything an owner does, once beside the running server and once with none.
+#[actix_web::test]
+async fn every_command_works_with_and_without_a_server() {
+    let google = Google::start();
+    let (folder, server) = connected(&google, &[ALICE, BOB]).await;
+    let whose = |ended: &Ended| ended.stderr().lines().next().unwrap_or_default().to_owned();
+
+    let with = folder.run(&["user", "list"]).expect(0);
+    assert!(whose(&with).contains("the server at"), "{}", with.stderr());
+    people_and_keys(&folder);
+    server.stop();
+    let without = folder.run(&["user", "list"]).expect(0);
+    assert!(whose(&without).contains("no server is running"), "{}", without.stderr());
+    assert_eq!(with.stdout(), without.stdout());
+    people_and_keys(&folder);
+
+    let vault = folder.file("vault");
+    let left: Vec<_> = std::fs::read_dir(&vault).expect("there").flatten().map(|file| file.file_name()).collect();
+    assert!(left.iter().all(|name| name.to_str().is_some_and(|name| name.starts_with("locum.db"))), "{left:?}");
+    let temporary = std::fs::read_dir(folder.path()).expect("there").flatten();
+    assert!(temporary.into_iter().all(|file| !file.file_name().to_string_lossy().starts_with("locum-")));
+}
+
+fn people_and_keys(folder: &Folder) {
+    let list = folder.run(&["--json", "user", "list"]).json(0);
+    assert_eq!(list["users"].as_array().map(Vec::len), Some(2));
+    let shown = folder.run(&["user", "show", ALICE]).expect(0);
+    assert!(shown.stdout().contains("Alice Example") && shown.stdout().contains("offline access"));
+    assert_eq!(text(&folder.run(&["--json", "user", "show", ALICE]).json(0)["email"]), ALICE);
+
+    let token = folder.run(&["user", "token", ALICE, "--min-ttl", "60"]).expect(0);
+    assert!(token.stdout().starts_with("ya29.") && !token.stdout().ends_with('\n'), "{}", token.stdout());
+    let answer = folder.run(&["--json", "user", "token", ALICE, "--client", "main"]).json(0);
+    assert_eq!(text(&answer["access_token"]), token.stdout());
+    folder.run(&["user", "refresh", ALICE]).expect(0);
+    let fresh = folder.run(&["user", "token", ALICE]).expect(0);
+    assert_ne!(fresh.stdout(), token.stdout());
+
+    let mut create = vec!["key", "create", "reports", "--allow", "tokens:read", "--user"];
+    create.extend([ALICE, "--client", "main", "--expires", "90d", "--output", "reports.key"]);
+    folder.run(&create).expect(0);
+    let file = folder.file("reports.key");
+    assert_eq!(std::fs::metadata(&file).expect("written").permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&file).expect("text").starts_with("locum_"));
+    folder.run(&create).expect(1);
+    let again = [&create[..], &["--if-absent"]].concat();
+    assert!(folder.run(&again).expect(0).stderr().contains("nothing was made"));
+    std::fs::remove_file(&file).expect("removed");
+
+    let keys = folder.run(&["--json", "key", "list"]).json(0);
+    let keys = keys["keys"].as_array().expect("a list");
+    let id = keys.iter().find(|key| key["state"] == "active").map(|key| text(&key["id"])).expect("made");
+    assert!(folder.run(&["key", "list"]).expect(0).stdout().contains("reports"));
+    let rotated = folder.run(&["--json", "key", "rotate", id, "--overlap", "1h"]).json(0);
+    assert!(text(&rotated["key"]).starts_with("locum_"));
+    for id in [id, text(&rotated["id"])] {
+        folder.run(&["key", "revoke", id]).expect(0);
+    }
+    let keys = folder.run(&["--json", "key", "list"]).json(0);
+    assert!(keys["keys"].as_array().expect("a list").iter().all(|key| key["state"] == "revoked"));
+
+    let status = folder.run(&["status"]).expect(0);
+    assert!(status.stdout().contains("2 active, client main"), "{}", status.stdout());
+    assert_eq!(folder.run(&["--json", "status"]).json(0)["wanted"], json!([]));
+    let quiet = folder.run(&["status", "--quiet"]).expect(0);
+    assert_eq!((quiet.stdout(), quiet.stderr()), ("", ""));
+}
+
+#[actix_web::test]
+async fn a_key_reaches_what_it_was_made_for() {
+    let google = Google::start();
+    let (folder, server) = connected(&google, &[ALICE, BOB]).await;
+    let made = folder.run(&["key", "create", "one", "--allow", "tokens:read", "--user", ALICE]).expect(0);
+    let key = made.stdout().trim_end();
+    let token = |who| format!("/v1/users/{who}/token");
+    assert_eq!(get(server.base(), &token(ALICE), key).await.status, 200);
+    assert_eq!(get(server.base(), &token(BOB), key).await.status, 404);
+    assert_eq!(get(server.base(), "/v1/users", key).await.status, 403);
+}
+
+#[actix_web::test]
+async fn exit_codes_say_who_has_to_act() {
+    let google = Google::start();
+    let (folder, server) = connected(&google, &[ALICE, BOB]).await;
+    folder.run(&["user", "token", "nobody@example.org"]).expect(1);
+    folder.run(&["user", "token", "not a user"]).expect(2);
+    folder.run(&["user", "token", ALICE, "--min-ttl", "1801"]).expect(2);
+    folder.run(&["key", "create", "x", "--user", "all"]).expect(2);
+    folder.run(&["key", "create", "x", "--allow", "tokens:read"]).expect(2);
+    folder.run(&["key", "create", "x", "--allow", "tokens:read", "--user", "all,alice@example.org"]).expect(2);
+
+    let asked = folder.run(&["user", "forget", BOB]).expect(2);
+    assert!(asked.stderr().contains("Google will be asked to revoke") && asked.stderr().contains("--yes"));
+    let done = folder.run(&["--json", "user", "forget", BOB, "--yes"]).json(0);
+    assert_eq!((&done["revoked"], &done["forgotten"]), (&json!(true), &json!(["main"])));
+
+    let withdrawal = json!({ "person": ALICE, "project": google.facts["client_id"] });
+    let answer = post_json(&format!("{}/emulator/withdraw", google.base), &withdrawal).await;
+    assert_eq!(body(&answer)["withdrawn"], true);
+    let refused = folder.run(&["--json", "user", "refresh", ALICE]).expect(3);
+    assert!(refused.stderr().contains("(consent_required)"), "{}", refused.stderr());
+    let problem: Value = serde_json::from_str(refused.stdout()).expect("the problem");
+    assert_eq!(problem["code"], "consent_required");
+    let status = folder.run(&["status", "--quiet"]).expect(3);
+    assert!(status.stdout().contains("locum user list --state dead"), "{}", status.stdout());
+
+    let answer = exchange(server.base(), &google.code(BOB).await).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{}", words(&answer));
+    google.program.kill();
+    let later = folder.run(&["user", "refresh", BOB]).expect(75);
+    assert!(later.stderr().contains("(google_unavailable)"), "{}", later.stderr());
+}
+
+#[actix_web::test]
+async fn one_server_at_a_time_holds_a_vault() {
+    let google = Google::start();
+    let (folder, server) = connected(&google, &[ALICE]).await;
+    let second = folder.run(&["serve"]).expect(1);
+    let holder = format!("another locum (process {}) holds the vault", server.id());
+    assert!(second.stderr().contains(&holder), "{}", second.stderr());
+    folder.run(&["user", "list"]).expect(0);
+
+    // A killed server leaves its socket behind; nobody answers there.
+    server.kill();
+    assert!(folder.file("vault/admin.sock").exists());
+    assert!(folder.run(&["user", "list"]).expect(0).stdout().contains(ALICE));
+    let (status, stderr) = folder.serve().stop();
+    assert!(status.success(), "{status} {stderr}");
+    assert!(!folder.file("vault/admin.sock").exists());
+}
+
+#[actix_web::test]
+async fn a_wrong_root_key_opens_nothing_and_says_which_is_right() {
+    let google = Google::start();
+    let (folder, server) = connected(&google, &[ALICE]).await;
+    let id = text(&server.facts["root_key_id"]).to_owned();
+    server.stop();
+    folder.write_private("root.key", &"77".repeat(32));
+    for command in ["serve", "status"] {
+        let ended = folder.run(&[command]).expect(1);
+        assert!(ended.stderr().contains(&format!("the vault wants {id}")), "{}", ended.stderr());
+    }
+    folder.write_private("root.key", "short");
+    folder.run(&["serve"]).expect(2);
+    folder.write_private("root.key", &"5a".repeat(32));
+    folder.run(&["status"]).expect(0);
+}
+
+#[actix_web::test]
+async fn a_backup_goes_where_no_vault_is() {
+    let google = Google::start();
+    let (folder, server) = connected(&google, &[ALICE]).await;
+    let id = text(&server.facts["root_key_id"]).to_owned();
+    let made = folder.run(&["--json", "vault", "backup", "copy.db"]).json(0);
+    assert_eq!((&made["backup"]["users"], text(&made["backup"]["root_id"])), (&json!(1), id.as_str()));
+    let again = folder.run(&["vault", "backup", "copy.db"]).expect(1);
+    assert!(again.stderr().contains("nothing is ever overwritten"), "{}", again.stderr());
+    let piped = folder.run(&["vault", "backup", "-"]).expect(0);
+    assert!(piped.0.stdout.starts_with(b"SQLite format 3\0") && piped.stderr().contains(&id));
+    assert!(folder.run(&["status"]).expect(0).stdout().contains("last backup"));
+    folder.run(&["vault", "restore", "copy.db"]).expect(2);
+
+    server.stop();
+    assert!(folder.run(&["vault", "restore", "copy.db"]).expect(1).stderr().contains("exists already"));
+    std::fs::rename(folder.file("vault"), folder.file("old")).expect("moved away");
+    assert!(folder.run(&["vault", "restore", "copy.db"]).expect(0).stderr().contains(&id));
+    let token = folder.run(&["user", "token", ALICE]).expect(0);
+    assert!(token.stdout().starts_with("ya29."));
+}
+
+#[test]
+fn commands_do_not_make_a_vault_by_accident() {
+    let google = Google::start();
+    let folder = Folder::configured(&google, "");
+    for command in [&["user", "list"][..], &["status"], &["key", "list"]] {
+        let ended = folder.run(command).expect(2);
+        assert!(ended.stderr().contains("`locum serve` makes it"), "{}", ended.stderr());
+    }
+    assert!(!folder.file("vault").exists());
+    folder.run(&["key", "create", "first", "--allow", "tokens:read", "--user", "all"]).expect(0);
+    assert!(folder.file("vault/locum.db").exists());
+}
+
+#[test]
+fn a_newcomer_is_told_what_to_do() {
+    let folder = Folder::empty();
+    for command in ["serve", "status"] {
+        let ended = folder.run(&[command]).expect(2);
+        if !std::path::Path::new("/etc/locum/config.toml").exists() {
+            assert_eq!(ended.stderr().lines().count(), 3, "{}", ended.stderr());
+        }
+    }
+}
+
+#[test]
+fn broken_configurations_are_told_in_one_go() {
+    let google = Google::start();
+    let folder = Folder::configured(&google, "\n[tokens]\nrefresh_ahed = \"10m\"\n");
+    std::fs::remove_file(folder.file("root.key")).expect("removed");
+    let ended = folder.run(&["config", "check"]).expect(2);
+    for words in ["locum.toml", "refresh_ahed", "refresh_ahead", "vault.root_key_file"] {
+        assert!(ended.stderr().contains(words), "{words}: {}", ended.stderr());
+    }
+    let mistakes = folder.run(&["--json", "config", "check"]).json(2);
+    assert_eq!(mistakes["mistakes"].as_array().map(Vec::len), Some(2), "{mistakes}");
+
+    folder.write_private("locum.toml", "allow_users = \n");
+    let ended = folder.run(&["config", "check"]).expect(2);
+    assert!(ended.stderr().contains("locum.toml:1:"), "{}", ended.stderr());
+}
+
+#[test]
+fn secrets_in_variables_do_not_reach_children() {
+    let google = Google::start();
+    let folder = Folder::configured(&google, "");
+    let text = std::fs::read_to_string(folder.file("locum.toml")).expect("text");
+    let command = "root_key_command = [\"/bin/sh\", \"-c\", \"env > seen; cat root.key\"]";
+    folder.write_private("locum.toml", &text.replace("root_key_file = \"root.key\"", command));
+    let mut serve = folder.locum(&["--json", "serve"]);
+    serve.env("LOCUM_SERVER__PUBLIC_URL", "https://needle.example.org").env("HARMLESS", "stays");
+    let server = Program::start(&mut serve);
+    let seen = std::fs::read_to_string(folder.file("seen")).expect("the command ran");
+    assert!(!seen.contains("LOCUM_") && !seen.contains("needle"), "{seen}");
+    // Not dumpable: the kernel's copy of the first environment belongs to root then.
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let environ = std::fs::metadata(format!("/proc/{}/environ", server.id())).expect("it runs");
+        assert_eq!(environ.uid(), 0);
+    }
+    drop(server);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let google = Google::start();
+    let folder = Folder::configured(&google, "");
+    for arguments in [&["config", "show"][..], &["--help"], &["--json", "config", "show"]] {
+        let mut child = folder
+            .locum(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        drop(child.stdout.take());
+        let ended = Ended(child.wait_with_output().expect("it ends")).expect(0);
+        assert_eq!(ended.stderr(), "");
+    }
+}
+
+#[test]
+fn the_emulator_is_for_this_machine_and_for_no_real_secret() {
+    let folder = Folder::empty();
+    for address in ["0.0.0.0:0", "192.0.2.1:9090", "[::]:0"] {
+        let ended = folder.run(&["emulator", "--listen", address]).expect(2);
+        assert!(ended.stderr().contains("loopback"), "{}", ended.stderr());
+    }
+    let ended = folder.run(&["emulator", "--listen", "127.0.0.1:0", "--client-secret", "GOCSPX-needle"]).expect(2);
+    assert!(!ended.stderr().contains("needle"), "{}", ended.stderr());
+    let (status, stderr) = Google::start().program.stop();
+    assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
+}

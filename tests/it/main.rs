@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
 mod cli;
+mod cli_help;
 mod connect_again;
 mod docs;
 mod exchange;

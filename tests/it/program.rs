@@ -36,8 +36,17 @@ impl Google {
 
     /// A code as an app's SDK would get it for `person`.
     pub async fn code(&self, person: &str) -> String {
-        let url = format!("{}/emulator/codes", self.base);
-        let answer = post_json(&url, &serde_json::json!({ "person": person })).await;
+        self.code_of(&serde_json::json!({ "person": person })).await
+    }
+
+    /// A code of a person who goes through the consent page again, so that Google gives a new refresh
+    /// token with it.
+    pub async fn code_after_consent(&self, person: &str) -> String {
+        self.code_of(&serde_json::json!({ "person": person, "force_consent": true })).await
+    }
+
+    async fn code_of(&self, order: &Value) -> String {
+        let answer = post_json(&format!("{}/emulator/codes", self.base), order).await;
         assert_eq!(answer.status, 200, "{}", words(&answer));
         text(&json(&answer)["code"]).to_owned()
     }
@@ -237,7 +246,7 @@ fn outbound() -> Outbound {
     Outbound::new(Limits::default())
 }
 
-async fn post_json(url: &str, body: &Value) -> Answer {
+pub async fn post_json(url: &str, body: &Value) -> Answer {
     let (outbound, body) = (outbound(), body.to_string());
     let request = outbound.client().expect("a client").post(url);
     let request = request.header("content-type", "application/json").body(body);

@@ -2,8 +2,25 @@
 
 use std::path::Path;
 
-/// The whole page. `base` and `google` have no slash at their ends.
-pub(super) fn welcome(base: &str, google: &str, people: &[&str], config_file: &Path, key: &str) -> String {
+/// What the page tells of.
+pub(super) struct Page<'a> {
+    /// Where locum is, without a slash at the end.
+    pub(super) base: &'a str,
+    /// Where the emulated Google is, without a slash at the end.
+    pub(super) google: &'a str,
+    /// Who can sign in.
+    pub(super) people: &'a [&'a str],
+    /// The API key.
+    pub(super) key: &'a str,
+    /// The configuration with which every other command finds this demo.
+    pub(super) config_file: &'a Path,
+    /// How this program is called from a shell.
+    pub(super) program: &'a str,
+}
+
+/// The whole page.
+pub(super) fn welcome(page: &Page<'_>) -> String {
+    let Page { base, google, people, key, config_file, program } = page;
     let first = people.first().copied().unwrap_or_default();
     format!(
         r#"locum demo: a loopback Google and a real locum with a vault that is thrown away at the end.
@@ -27,10 +44,28 @@ curl -s {base}/v1/users/{first}/token -H 'Authorization: Bearer {key}'; echo
 
 # 4. Every other command works on the demo too.
 export LOCUM_CONFIG={config}
-locum user list
-locum status
+{program} user list
+{program} status
 "#,
         people = people.join(", "),
-        config = config_file.display(),
+        config = quoted(config_file),
     )
+}
+
+/// A path as one word of a shell.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word() {
+        assert_eq!(quoted(Path::new("/tmp/locum-1/x.toml")), "/tmp/locum-1/x.toml");
+        assert_eq!(quoted(Path::new("/My Disk/it's")), r"'/My Disk/it'\''s'");
+    }
 }
