@@ -29,7 +29,7 @@ class Locum < Formula
 
   test do
     assert_match version.to_s, shell_output("#{bin}/locum --version")
-    # Without a configuration it says what to do, and ends as a usage error.
-    assert_match "locum init", shell_output("#{bin}/locum --config #{testpath}/none.toml serve 2>&1", 2)
+    # A configuration that is not there is a usage error.
+    assert_match "no such file", shell_output("#{bin}/locum --config #{testpath}/none.toml config check 2>&1", 2)
   end
 end
