@@ -5,6 +5,7 @@
 mod cli;
 mod cli_help;
 mod connect_again;
+mod docs;
 mod exchange;
 mod forget;
 mod harness;
