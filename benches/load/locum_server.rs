@@ -57,6 +57,7 @@ pub async fn serve(settings: Settings) -> std::io::Result<()> {
     let (_, key) = state.api_keys.create(key).await.map_err(std::io::Error::other)?;
     let listener = bare::listen()?;
     let address = listener.local_addr()?;
+    state.spawn_jobs();
     let listeners = Listeners { public: Some(Listener::Tcp(listener)), admin: None, metrics: None };
     let running = Server::start(state, listeners)?;
     bare::ready(address, &format!("{} {}", *key.expose(), begun.elapsed().as_millis()));

@@ -33,9 +33,14 @@ pub(super) fn run(context: &Context<'_>) -> Result<Exit, Failure> {
 }
 
 fn start_logs(context: &Context<'_>, log: &LogSection) -> Result<(), Failure> {
+    // At the usual level the web framework tells of each of its threads, and nothing of ours.
+    let filter = match log.filter.as_str() {
+        "info" => "info,actix_server=warn",
+        other => other,
+    };
     let settings = LogSettings {
         format: log.format,
-        filter: log.filter.clone(),
+        filter: filter.to_owned(),
         timestamps: !context.environment.is_journal(),
         colour: std::io::stderr().is_terminal() && context.environment.var("NO_COLOR").is_none(),
     };

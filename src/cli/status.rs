@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn each_thing_for_a_person_is_told() {
-        let cases: [(&str, fn(&mut Value)); 7] = [
+        type Change = fn(&mut Value);
+        let cases: [(&str, Change); 7] = [
             ("publish the app", |s| s["next_refresh_token_expiry"] = json!("2026-11-23T12:00:00Z")),
             ("An API key ends in 10 days", |s| s["api_keys"]["next_expiry"] = json!("2026-12-02T12:00:00Z")),
             ("3 API keys admit nobody", |s| s["api_keys"]["damaged"] = json!(3)),

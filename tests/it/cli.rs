@@ -72,8 +72,12 @@ async fn every_command_works_with_and_without_a_server() {
     people_and_keys(&folder);
 
     let vault = folder.file("vault");
-    let left: Vec<_> = std::fs::read_dir(&vault).expect("there").flatten().map(|file| file.file_name()).collect();
-    assert!(left.iter().all(|name| name.to_str().is_some_and(|name| name.starts_with("locum.db"))), "{left:?}");
+    let left: Vec<_> =
+        std::fs::read_dir(&vault).expect("there").flatten().map(|file| file.file_name()).collect();
+    assert!(
+        left.iter().all(|name| name.to_str().is_some_and(|name| name.starts_with("locum.db"))),
+        "{left:?}"
+    );
     let temporary = std::fs::read_dir(folder.path()).expect("there").flatten();
     assert!(temporary.into_iter().all(|file| !file.file_name().to_string_lossy().starts_with("locum-")));
 }
@@ -144,7 +148,9 @@ async fn exit_codes_say_who_has_to_act() {
     folder.run(&["user", "token", ALICE, "--min-ttl", "1801"]).expect(2);
     folder.run(&["key", "create", "x", "--user", "all"]).expect(2);
     folder.run(&["key", "create", "x", "--allow", "tokens:read"]).expect(2);
-    folder.run(&["key", "create", "x", "--allow", "tokens:read", "--user", "all,alice@example.org"]).expect(2);
+    folder
+        .run(&["key", "create", "x", "--allow", "tokens:read", "--user", "all,alice@example.org"])
+        .expect(2);
 
     let asked = folder.run(&["user", "forget", BOB]).expect(2);
     assert!(asked.stderr().contains("Google will be asked to revoke") && asked.stderr().contains("--yes"));
@@ -293,12 +299,8 @@ fn a_reader_that_goes_away_is_no_failure() {
     let google = Google::start();
     let folder = Folder::configured(&google, "");
     for arguments in [&["config", "show"][..], &["--help"], &["--json", "config", "show"]] {
-        let mut child = folder
-            .locum(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let mut child =
+            folder.locum(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         drop(child.stdout.take());
         let ended = Ended(child.wait_with_output().expect("it ends")).expect(0);
         assert_eq!(ended.stderr(), "");
@@ -312,7 +314,8 @@ fn the_emulator_is_for_this_machine_and_for_no_real_secret() {
         let ended = folder.run(&["emulator", "--listen", address]).expect(2);
         assert!(ended.stderr().contains("loopback"), "{}", ended.stderr());
     }
-    let ended = folder.run(&["emulator", "--listen", "127.0.0.1:0", "--client-secret", "GOCSPX-needle"]).expect(2);
+    let ended =
+        folder.run(&["emulator", "--listen", "127.0.0.1:0", "--client-secret", "GOCSPX-needle"]).expect(2);
     assert!(!ended.stderr().contains("needle"), "{}", ended.stderr());
     let (status, stderr) = Google::start().program.stop();
     assert!(status.success() && stderr.is_empty(), "{status} {stderr}");

@@ -79,12 +79,16 @@ async fn kill_9_loses_no_acknowledged_exchange() {
     assert_eq!(acknowledged.len(), EXCHANGES);
 
     let server = folder.serve();
-    let key = folder.run(&["key", "create", "k", "--allow", "tokens:read,users:read", "--user", "all"]).expect(0);
+    let key =
+        folder.run(&["key", "create", "k", "--allow", "tokens:read,users:read", "--user", "all"]).expect(0);
     let key = key.stdout().trim_end();
     for (person, id) in &acknowledged {
         let user = body(&get(server.base(), &format!("/v1/users/{id}"), key).await);
         assert_eq!(text(&user["email"]), person);
-        assert_eq!((&user["grants"][0]["state"], &user["grants"][0]["offline_access"]), (&json!("active"), &json!(true)));
+        assert_eq!(
+            (&user["grants"][0]["state"], &user["grants"][0]["offline_access"]),
+            (&json!("active"), &json!(true))
+        );
         let token = get(server.base(), &format!("/v1/users/{id}/token"), key).await;
         assert_eq!(token.status, 200, "{}", words(&token));
     }

@@ -174,7 +174,7 @@ impl Program {
             let _ = child.stderr.take().expect("piped").read_to_string(&mut stderr);
             panic!("it ended before it was ready: {stderr}");
         }
-        let facts = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line));
+        let facts = serde_json::from_str(&line).unwrap_or(Value::String(line));
         Self { child, stdout, facts }
     }
 
