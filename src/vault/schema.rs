@@ -54,6 +54,9 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, VaultError> {
         (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        // Without this, SQLite plans a kept statement anew whenever another value is bound to it, which
+        // costs more than the look-up itself. There are no statistics here that a plan could follow.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         conn.set_db_config(setting, on).map_err(sql)?;
     }
