@@ -6,6 +6,7 @@ mod connect_again;
 mod exchange;
 mod forget;
 mod harness;
+mod model;
 mod needles;
 mod provider;
 mod races;
