@@ -357,22 +357,25 @@ impl Inner {
         granted: &ScopeSet,
     ) -> Result<(Option<Grant>, bool), SignInError> {
         let Some(grant) = &stored else { return Ok((None, false)) };
-        if !grant.has_refresh_token() || grant.state == GrantState::Revoking {
+        if !grant.has_refresh_token() {
             return Ok((stored, false));
         }
         let opens_less = granted != &grant.scopes && granted.is_subset(&grant.scopes);
-        let trusted = matches!(grant.state, GrantState::Active | GrantState::Suspended(_));
-        match &answer.refresh_token {
-            Some(_) if !opens_less => Ok((stored, false)),
-            None if trusted && granted.is_subset(&grant.scopes) => Ok((stored, true)),
+        match (&answer.refresh_token, grant.state) {
+            // Of a person who connects while they are being forgotten: Google sends none exactly because
+            // the old one lives, and nothing is asked of Google with that one meanwhile.
+            (sent, GrantState::Revoking) => Ok((stored, sent.is_none())),
+            (Some(_), _) if !opens_less => Ok((stored, false)),
+            (None, GrantState::Active | GrantState::Suspended(_)) if granted.is_subset(&grant.scopes) => {
+                Ok((stored, true))
+            }
             _ => {
                 let works = self.still_works(grant).await?;
                 let now = self.vault.load_grant(grant.id).await?.ok_or(VaultError::Conflict)?;
-                if now.token_generation != grant.token_generation {
+                if now.token_generation != grant.token_generation || now.state == GrantState::Revoking {
                     return Err(VaultError::Conflict.into());
                 }
-                let stays = works && now.state != GrantState::Revoking;
-                Ok((Some(now), stays))
+                Ok((Some(now), works))
             }
         }
     }

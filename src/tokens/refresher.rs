@@ -25,14 +25,6 @@ pub(super) struct Landed {
     pub(super) asked: bool,
 }
 
-/// What the vault says at the start of a flight.
-enum Start<'c> {
-    /// There is nothing to ask Google.
-    Told(HandedToken),
-    /// Google has to be asked.
-    Ask(Grant, &'c Client),
-}
-
 impl Inner {
     /// The work of a flight. An outcome that is not the row's own any more (the person connected anew
     /// or is being forgotten) is discarded, and the row is looked at again.
@@ -44,9 +36,9 @@ impl Inner {
     ) -> Landed {
         let mut asked = false;
         loop {
-            let (grant, client) = match self.start(id, narrow.as_ref(), goal).await {
-                Ok(Start::Ask(grant, client)) => (grant, client),
-                Ok(Start::Told(token)) => return Landed { outcome: Ok(token), asked },
+            let (grant, client) = match self.look(id, narrow.as_ref(), goal).await {
+                Ok((grant, client, None)) => (grant, client),
+                Ok((.., Some(token))) => return Landed { outcome: Ok(token), asked },
                 Err(error) => return Landed { outcome: Err(error), asked },
             };
             asked = true;
@@ -65,12 +57,14 @@ impl Inner {
         }
     }
 
-    async fn start(
+    /// The grant as the vault has it, if it may be tried, and the token that will do without asking
+    /// Google: another flight may have landed since the caller looked.
+    async fn look(
         &self,
         id: GrantId,
         narrow: Option<&ScopeSet>,
         goal: Goal,
-    ) -> Result<Start<'_>, TokenError> {
+    ) -> Result<(Grant, &Client, Option<HandedToken>), TokenError> {
         let grant = self.vault.load_grant(id).await?.ok_or(TokenError::NotFound)?;
         let Some(client) = self.config.client_by_id(&grant.client_id) else {
             return Err(self.unusable(&grant, grant.state.seen_without_client()));
@@ -78,15 +72,12 @@ impl Inner {
         if !may_be_tried(grant.state, goal) {
             return Err(self.unusable(&grant, grant.state));
         }
-        // Another flight may have landed since the caller looked.
         let stored = match narrow {
             None => self.stored(&grant)?,
             Some(narrow) => self.narrowed.get(&(grant.id, grant.token_generation, narrow.clone())),
         };
-        Ok(match stored.filter(|token| token.meets(goal, self.clock.now())) {
-            Some(token) => Start::Told(token),
-            None => Start::Ask(grant, client),
-        })
+        let token = stored.filter(|token| token.meets(goal, self.clock.now()));
+        Ok((grant, client, token))
     }
 
     async fn ask_google(

@@ -11,6 +11,7 @@ mod forget;
 mod harness;
 mod kill;
 mod layers;
+mod model;
 mod needles;
 mod program;
 mod provider;

@@ -64,7 +64,7 @@ async fn the_death_of_an_old_token_says_nothing_to_callers_of_the_new_one() {
     let asked = during(hold, locum.token(user), async {
         let old = locum.emulator.world.refresh_tokens(&locum.alice().sub, &locum.seeded.web.client_id);
         let code = locum.code_with(locum.alice(), |code| code.force_consent = true);
-        locum.redeem(code).await.expect("a good code");
+        Box::pin(locum.redeem(code)).await.expect("a good code");
         old.iter().for_each(|token| locum.emulator.world.end_refresh_token(token));
     })
     .await;
