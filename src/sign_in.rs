@@ -13,6 +13,7 @@
 
 mod answer;
 mod claims;
+mod decide;
 mod exchange;
 mod renew;
 

@@ -5,6 +5,7 @@
 //! that there is nothing left to revoke) are the rows deleted. While Google is down this is tried
 //! again for a day; then the rows are deleted all the same.
 
+mod at_google;
 mod forget;
 mod view;
 

@@ -136,6 +136,19 @@ async fn who_connects_again_while_being_forgotten_stays() {
 }
 
 #[actix_web::test]
+async fn who_connects_again_without_a_new_token_keeps_the_old_one() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
+    locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    // Google has ended nothing and so sends no refresh token.
+    let back = locum.redeem(locum.code(locum.alice())).await.expect("a good code");
+    assert!(back.answer.offline_access);
+    locum.clock.advance(Duration::from_secs(3600));
+    assert!(locum.token(user).await.is_ok());
+}
+
+#[actix_web::test]
 async fn whoever_is_being_forgotten_has_no_session_and_gets_none() {
     let locum = TestLocum::start().await;
     let mut ask = crate::harness::request(locum.code(locum.alice()));
