@@ -27,7 +27,7 @@ mod users;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::Connection;
@@ -226,6 +226,8 @@ struct Inner {
     writer: Writer,
     clock: Clock,
     rng: Rng,
+    /// Counts the redemptions written, for their ids.
+    redemptions: AtomicI64,
     // Last, so that the lock outlives the connections; dropping the writer waits for its own.
     _lock: VaultLock,
 }
@@ -272,7 +274,19 @@ impl Vault {
             .map(|_| schema::open_for_reading(&path).map(Mutex::new))
             .collect::<Result<_, _>>()?;
         let writer = Writer::start(conn)?;
-        Ok(Self(Arc::new(Inner { path, issuer, keys, root, readers, writer, clock, rng, _lock: lock })))
+        let redemptions = AtomicI64::new(rng.row_id());
+        Ok(Self(Arc::new(Inner {
+            path,
+            issuer,
+            keys,
+            root,
+            readers,
+            writer,
+            clock,
+            rng,
+            redemptions,
+            _lock: lock,
+        })))
     }
 
     /// Where the database file is.

@@ -6,6 +6,7 @@
 //! outside the MAC, since it is erased before the row; its seal names the row.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -125,7 +126,22 @@ fn place(row: i64) -> Place {
     Place { table: TABLE, column: ANSWER, row }
 }
 
+/// Codes redeemed before this are forgotten.
+pub(super) fn codes_known_since(now: Timestamp) -> Timestamp {
+    now.plus(-CODE_LIFETIME)
+}
+
 type WriteRedemption = Box<dyn FnOnce(&Connection) -> Result<(), VaultError> + Send>;
+
+impl super::Inner {
+    /// An id after all before it: the second, then a counter that starts anywhere. Random ids would put
+    /// each row of a commit on a page of its own.
+    fn next_redemption_id(&self) -> i64 {
+        const COUNTER_BITS: u32 = 30;
+        let count = self.redemptions.fetch_add(1, Ordering::Relaxed) & ((1 << COUNTER_BITS) - 1);
+        self.clock.now().unix() << COUNTER_BITS | count
+    }
+}
 
 impl Vault {
     /// The keyed hashes of an exchange request.
@@ -154,7 +170,7 @@ impl Vault {
                      ORDER BY idempotency_lookup IS ?2 DESC LIMIT 1"
                 ))
                 .map_err(sql)?;
-            let arguments = params![marks.code, marks.idempotency_key, now.plus(-CODE_LIFETIME).unix()];
+            let arguments = params![marks.code, marks.idempotency_key, codes_known_since(now).unix()];
             statement.query_row(arguments, RedemptionRow::from_sql).optional().map_err(sql)
         })?;
         let Some(mut row) = found.transpose()? else { return Ok(None) };
@@ -173,7 +189,7 @@ impl Vault {
 
     /// The job that writes a redemption beside whatever else its transaction holds.
     pub(super) fn prepare_redemption(&self, new: NewRedemption, user: Option<UserId>) -> WriteRedemption {
-        let (id, keys) = (self.0.rng.row_id(), &self.0.keys);
+        let (id, keys) = (self.0.next_redemption_id(), &self.0.keys);
         let mut row = RedemptionRow {
             id,
             marks: new.marks,

@@ -347,6 +347,7 @@ impl Vault {
     /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
     /// again), [`VaultError::Gone`] when it is gone already.
     pub async fn delete_grant(&self, grant: GrantId) -> Result<bool, VaultError> {
+        let kept_since = super::redemptions::codes_known_since(self.0.clock.now()).unix();
         self.0
             .writer
             .erase(move |conn| {
@@ -366,7 +367,12 @@ impl Vault {
                     )
                     .map_err(sql)?;
                 // What was remembered of exchanges may hold the person's profile.
-                conn.execute("UPDATE redemptions SET answer = NULL WHERE user_id = ?", [user]).map_err(sql)?;
+                // Older ones have lost their answers already, or will with the next purge.
+                conn.execute(
+                    "UPDATE redemptions SET answer = NULL WHERE answered_at > ? AND user_id = ?",
+                    params![kept_since, user],
+                )
+                .map_err(sql)?;
                 Ok(gone == 1)
             })
             .await

@@ -57,7 +57,6 @@ CREATE TABLE grants (
 CREATE INDEX grants_by_state ON grants (state, cause, client_id);
 CREATE INDEX grants_by_refresh ON grants (client_id, refreshed_at) WHERE state = 'active';
 CREATE INDEX grants_by_expiry ON grants (refresh_expires_at) WHERE refresh_expires_at IS NOT NULL;
-CREATE INDEX grants_by_prefix ON grants (refresh_prefix) WHERE refresh_prefix IS NOT NULL;
 
 CREATE TABLE api_keys (
     id           INTEGER PRIMARY KEY,       -- random
@@ -77,9 +76,9 @@ CREATE TABLE api_keys (
 ) STRICT;
 
 CREATE TABLE redemptions (
-    id                 INTEGER PRIMARY KEY, -- random
+    id                 INTEGER PRIMARY KEY, -- grows with time: rows of one commit share their pages
     code_lookup        BLOB NOT NULL UNIQUE,
-    idempotency_lookup BLOB UNIQUE,
+    idempotency_lookup BLOB,
     request            BLOB NOT NULL,       -- keyed hash of the whole request
     user_id            INTEGER,             -- whom the answer is about, so that it goes with them
     answer             BLOB,                -- sealed; gone after ten minutes, so outside the MAC
@@ -87,7 +86,8 @@ CREATE TABLE redemptions (
     mac                BLOB NOT NULL
 ) STRICT;
 CREATE INDEX redemptions_by_age ON redemptions (answered_at);
-CREATE INDEX redemptions_by_user ON redemptions (user_id) WHERE user_id IS NOT NULL;
+CREATE UNIQUE INDEX redemptions_by_key ON redemptions (idempotency_lookup)
+    WHERE idempotency_lookup IS NOT NULL;
 
 CREATE TABLE documents (
     kind        TEXT PRIMARY KEY,           -- discovery | jwks
