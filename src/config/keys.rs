@@ -156,7 +156,7 @@ pub(super) const KEYS: &[Key] = keys! {
     "google" {
         "issuer": Issuer, D("https://accounts.google.com"),
             "The issuer that ID tokens must name.";
-        "discovery_url": Url, N("http://127.0.0.1:8788/.well-known/openid-configuration"),
+        "discovery_url": Url, N("http://127.0.0.1:9090/.well-known/openid-configuration"),
             "Where the discovery document is. Without it: the issuer with /.well-known/openid-configuration.";
         "connect_timeout": Time { min: seconds(1), max: minutes(1) }, D("5s"),
             "How long opening a connection may take.";

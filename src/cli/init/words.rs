@@ -34,9 +34,9 @@ pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path, root_key_id: &st
 
 fn registration(source: Source, client: &crate::config::Client) -> String {
     match source {
-        Source::Ios => "ios: set GIDServerClientID in Info.plist to this client id; nothing to register".to_owned(),
+        Source::Ios => "ios: set GIDServerClientID in Info.plist to this client id; nothing to register at it, the app has an iOS client of its own beside it".to_owned(),
         Source::Android => {
-            "android: request offline access with this client id; nothing to register".to_owned()
+            "android: request offline access with this client id; nothing to register at it, the app has an Android client of its own beside it".to_owned()
         }
         Source::Web => format!("web: register as authorized redirect URI: {}", client.redirect_uris.join(", ")),
         Source::Popup => {
