@@ -10,6 +10,7 @@
 //! - no redirect is followed, and every answer has a limit in time and size.
 
 mod classify;
+pub mod drive;
 mod endpoints;
 mod error;
 mod freshness;
