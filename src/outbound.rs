@@ -1,8 +1,9 @@
 //! The only module that builds HTTP clients.
 //!
-//! Every call locum makes has a connect limit, a total limit and a limit on the size of the answer,
-//! follows no redirect (Drive's 308 is not one, and a token call must never follow one), and sends
-//! a plain `User-Agent`. The TLS configuration is built once, on first use; each worker thread has
+//! Every call locum makes has a connect limit, a limit in time and a limit on the size of an answer
+//! that is held whole, follows no redirect (Drive's 308 is not one, and a token call must never follow
+//! one), and sends a plain `User-Agent`. A call that moves content has a limit on its pauses instead
+//! of one on the whole: a gigabyte takes as long as it takes, and a line on which nothing moves is dead. The TLS configuration is built once, on first use; each worker thread has
 //! its own client on it, since a client's connections live on the runtime that opened them and one
 //! client per thread costs less CPU than a shared one.
 
@@ -12,25 +13,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 
 /// Limits of one kind of call.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long opening a connection may take.
     pub connect: Duration,
-    /// How long the whole call may take, answer included.
-    pub total: Duration,
-    /// The most bytes an answer's body may have.
+    /// How long the call may take.
+    pub time: TimeLimit,
+    /// The most bytes the body of an answer may have that is held whole.
     pub max_body: usize,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub enum TimeLimit {
+    /// So long in all, answer included.
+    Whole(Duration),
+    /// As long as it takes, but no longer than this without a byte that moves in either direction.
+    Idle(Duration),
 }
 
 impl Default for Limits {
     /// 5 s to connect, 15 s in all, 1 MiB: a token answer has a few kB and takes under a second.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), total: Duration::from_secs(15), max_body: 1 << 20 }
+        Self {
+            connect: Duration::from_secs(5),
+            time: TimeLimit::Whole(Duration::from_secs(15)),
+            max_body: 1 << 20,
+        }
     }
 }
+
+impl Limits {
+    /// For calls that move content: 60 s without a byte end them. Drive takes some tens of seconds to
+    /// answer the last piece of a large upload.
+    pub const fn moving(connect: Duration) -> Self {
+        Self { connect, time: TimeLimit::Idle(Duration::from_secs(60)), max_body: 1 << 20 }
+    }
+}
+
+/// The pieces a body is given to the connection in. Each that is taken shows that the line is alive.
+const PIECE: usize = 64 << 10;
 
 /// A complete answer within the limits. `Debug` leaves the body out: it may hold tokens.
 pub struct Answer {
@@ -144,10 +171,14 @@ impl Outbound {
 
     fn builder(&self) -> reqwest::ClientBuilder {
         #[expect(clippy::disallowed_methods, reason = "the one place that builds clients")]
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let builder = match self.0.limits.time {
+            TimeLimit::Whole(limit) => builder.timeout(limit),
+            TimeLimit::Idle(_) => builder,
+        };
+        builder
             .user_agent(concat!("locum/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.0.limits.connect)
-            .timeout(self.0.limits.total)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -177,22 +208,111 @@ impl Outbound {
     /// # Errors
     /// See [`OutboundError`]; an HTTP error status is an answer, not an error.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, OutboundError> {
-        let mut response = request.send().await.map_err(classify)?;
-        let limit = self.0.limits.max_body;
-        if response.content_length().is_some_and(|length| length > limit as u64) {
+        self.open(request, None).await?.whole().await
+    }
+
+    /// Sends `request`, with the pieces of `body` one after the other as its body if given, and returns
+    /// as soon as the head of the answer is here.
+    ///
+    /// # Errors
+    /// As [`Outbound::send`].
+    pub async fn open(
+        &self,
+        mut request: reqwest::RequestBuilder,
+        body: Option<Vec<Bytes>>,
+    ) -> Result<Incoming, OutboundError> {
+        let taken = Arc::new(AtomicU64::new(0));
+        if let Some(parts) = body {
+            let length: usize = parts.iter().map(Bytes::len).sum();
+            request = request.header(CONTENT_LENGTH, length).body(outgoing(parts, taken.clone()));
+        }
+        let limits = self.0.limits;
+        let response = match limits.time {
+            TimeLimit::Whole(_) => request.send().await,
+            TimeLimit::Idle(idle) => {
+                let mut sending = Box::pin(request.send());
+                let mut seen = 0;
+                loop {
+                    if let Ok(answered) = tokio::time::timeout(idle, &mut sending).await {
+                        break answered;
+                    }
+                    let moved = taken.load(Ordering::Relaxed);
+                    if moved == seen {
+                        return Err(OutboundError::Timeout);
+                    }
+                    seen = moved;
+                }
+            }
+        };
+        let mut response = response.map_err(classify)?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Incoming { status, headers, response, limits })
+    }
+}
+
+/// An answer whose body is still on its way. `Debug` leaves header fields and body out.
+pub struct Incoming {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: HeaderMap,
+    response: reqwest::Response,
+    limits: Limits,
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Incoming {
+    /// The next bytes of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// [`OutboundError::Timeout`] when the limits have passed, [`OutboundError::Broken`] when the body ends
+    /// before its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, OutboundError> {
+        let chunk = self.response.chunk();
+        let chunk = match self.limits.time {
+            TimeLimit::Whole(_) => chunk.await,
+            TimeLimit::Idle(idle) => {
+                tokio::time::timeout(idle, chunk).await.map_err(|_| OutboundError::Timeout)?
+            }
+        };
+        chunk.map_err(classify)
+    }
+
+    /// The whole answer.
+    ///
+    /// # Errors
+    /// As [`Incoming::chunk`], and [`OutboundError::TooLarge`].
+    pub async fn whole(mut self) -> Result<Answer, OutboundError> {
+        let limit = self.limits.max_body;
+        if self.response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(OutboundError::TooLarge(limit));
         }
         let mut body = zeroize::Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(classify)? {
+        while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit {
                 return Err(OutboundError::TooLarge(limit));
             }
             body.extend_from_slice(&chunk);
         }
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status: self.status, headers: self.headers, body })
     }
+}
+
+/// A body of these parts, in small pieces, counting those that the connection has taken.
+fn outgoing(parts: Vec<Bytes>, taken: Arc<AtomicU64>) -> reqwest::Body {
+    let pieces = parts.into_iter().flat_map(|mut part| {
+        std::iter::from_fn(move || (!part.is_empty()).then(|| part.split_to(part.len().min(PIECE))))
+    });
+    reqwest::Body::wrap_stream(futures_util::stream::iter(pieces.map(move |piece| {
+        taken.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, std::convert::Infallible>(piece)
+    })))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a map_err argument")]
@@ -210,3 +330,6 @@ fn classify(error: reqwest::Error) -> OutboundError {
         OutboundError::Broken
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::google::Google;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
-use crate::outbound::{Limits, Outbound};
+use crate::outbound::{Limits, Outbound, TimeLimit};
 use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
 use crate::sessions::Sessions;
@@ -61,7 +61,7 @@ impl AppState {
     ) -> Result<Self, VaultError> {
         let limits = Limits {
             connect: config.google.connect_timeout,
-            total: config.google.timeout,
+            time: TimeLimit::Whole(config.google.timeout),
             ..Limits::default()
         };
         let google = Google::new(Outbound::new(limits), clock.clone(), rng.clone());

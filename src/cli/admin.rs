@@ -20,7 +20,7 @@ use url::Url;
 use self::local::LocalServer;
 use super::{Context, Failure, assembly, output};
 use crate::config::{Config, Place};
-use crate::outbound::{Limits, Outbound};
+use crate::outbound::{Limits, Outbound, TimeLimit};
 use crate::vault::{VaultError, VaultLock};
 
 /// How long a command waits for a server that is just starting, or for another command.
@@ -45,8 +45,11 @@ pub(super) struct Admin {
 }
 
 /// Limits of an admin call: a refresh at Google may have to wait its turn, and a list may be long.
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(120), max_body: 64 << 20 };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    time: TimeLimit::Whole(Duration::from_secs(120)),
+    max_body: 64 << 20,
+};
 
 impl Admin {
     /// Finds the running server, or starts one in this process; says on standard error which.

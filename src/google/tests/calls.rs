@@ -13,7 +13,7 @@ use crate::google::{
     GoogleError, KeySetError, Outage, RevocableToken, Revocation, TokenAnswer,
 };
 use crate::grant::DeathCause;
-use crate::outbound::{Limits, Outbound};
+use crate::outbound::{Limits, Outbound, TimeLimit};
 use crate::rng::Rng;
 use crate::scopes::ScopeSet;
 use crate::secret::{AccessToken, AuthorizationCode, ClientSecret, CodeVerifier, RefreshToken};
@@ -223,7 +223,7 @@ async fn a_short_wait_is_waited_and_a_long_one_returned() {
 
 #[tokio::test]
 async fn a_silent_server_costs_the_time_limit_once() {
-    let limits = Limits { total: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { time: TimeLimit::Whole(Duration::from_millis(100)), ..Limits::default() };
     let server = Server::start(vec![Step::Hang, answer(200, &[], TOKENS)]).await;
     let outcome = refresh(&google_with(limits), &server, &["one"]).await;
     assert_eq!(outcome.err(), Some(unavailable(Outage::TimedOut, true)));

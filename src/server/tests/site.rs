@@ -16,7 +16,7 @@ use crate::config::{Config, Environment};
 use crate::emulator::{CodeRequest, Emulator, EmulatorSettings, Person, Seeded};
 use crate::ids::UserId;
 use crate::lifecycle::Lifecycle;
-use crate::outbound::{Limits, Outbound};
+use crate::outbound::{Limits, Outbound, TimeLimit};
 use crate::rng::Rng;
 use crate::secret::SecretKey;
 use crate::state::AppState;
@@ -98,7 +98,8 @@ impl Site {
             metrics: Some(TcpListener::bind("127.0.0.1:0").expect("a free port")),
         };
         let server = Server::start(state.clone(), listeners).expect("a server");
-        let outbound = Outbound::new(Limits { total: Duration::from_secs(30), ..Limits::default() });
+        let outbound =
+            Outbound::new(Limits { time: TimeLimit::Whole(Duration::from_secs(30)), ..Limits::default() });
         let address = server.address.expect("a TCP listener");
         Self { emulator, seeded, state, server: Some(server), address, clock, dir, outbound }
     }
