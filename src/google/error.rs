@@ -92,8 +92,8 @@ pub enum Outage {
     /// A redirect, which is never followed: probably a proxy or a captive portal answered.
     #[error("a redirect (HTTP status {0}); something between here and Google answers")]
     Redirected(u16),
-    /// An error status without an OAuth error in it: probably not Google's endpoint that answered.
-    #[error("an answer that is not OAuth (HTTP status {0}); something between here and Google answers")]
+    /// An error status without an error of Google's in it: probably not Google that answered.
+    #[error("an answer that is not Google's (HTTP status {0}); something between here and Google answers")]
     Unintelligible(u16),
 }
 

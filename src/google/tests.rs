@@ -4,7 +4,7 @@
 mod calls;
 mod documents;
 pub(super) mod key;
-mod server;
+pub(super) mod server;
 
 use crate::clock::Timestamp;
 

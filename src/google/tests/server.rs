@@ -9,15 +9,28 @@ use url::{Url, form_urlencoded};
 use crate::lifecycle::Lifecycle;
 
 /// What happens to one connection after its request was read.
-pub(super) enum Step {
+pub(in crate::google) enum Step {
     /// These bytes are sent and the connection is closed.
     Send(Vec<u8>),
     /// Nothing is sent until the caller gives up.
     Hang,
 }
 
+impl Step {
+    /// The same, its last byte missing.
+    pub(in crate::google) fn cut(self) -> Self {
+        match self {
+            Self::Send(mut bytes) => {
+                bytes.pop();
+                Self::Send(bytes)
+            }
+            Self::Hang => Self::Hang,
+        }
+    }
+}
+
 /// A complete answer.
-pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Step {
+pub(in crate::google) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Step {
     let mut head =
         format!("HTTP/1.1 {status} Status\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -28,31 +41,31 @@ pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Step 
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(in crate::google) struct Request {
     /// Request line and header fields.
-    pub(super) head: String,
+    pub(in crate::google) head: String,
     /// The body.
-    pub(super) body: String,
+    pub(in crate::google) body: String,
 }
 
 impl Request {
     /// The form's field of this name.
-    pub(super) fn field(&self, name: &str) -> Option<String> {
+    pub(in crate::google) fn field(&self, name: &str) -> Option<String> {
         form_urlencoded::parse(self.body.as_bytes())
             .find_map(|(field, value)| (field == name).then(|| value.into_owned()))
     }
 }
 
 /// The running server. Once its steps are used up it refuses connections.
-pub(super) struct Server {
+pub(in crate::google) struct Server {
     /// `http://127.0.0.1:PORT/`
-    pub(super) base: Url,
+    pub(in crate::google) base: Url,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Starts a server that answers one connection per step.
-    pub(super) async fn start(steps: Vec<Step>) -> Self {
+    pub(in crate::google) async fn start(steps: Vec<Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -76,7 +89,7 @@ impl Server {
     }
 
     /// What has arrived so far.
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(in crate::google) fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("not poisoned").clone()
     }
 }
