@@ -29,8 +29,8 @@ pub use error::{ConfigError, Mistake, Origin};
 pub use read::Shown;
 pub use secret_source::{RootKeySource, RootSecret, SecretProblem, SecretSource};
 pub use sections::{
-    GoogleSection, InvalidListen, LimitsSection, Listen, LogSection, MetricsSection, Rate, Server,
-    SessionsSection, TokensSection, VaultSection,
+    AppDataSection, GoogleSection, InvalidListen, LimitsSection, Listen, LogSection, MetricsSection, Rate,
+    Server, SessionsSection, TokensSection, VaultSection,
 };
 
 use std::path::{Path, PathBuf};
@@ -54,6 +54,8 @@ pub struct Config {
     pub tokens: TokensSection,
     /// Session tokens for apps' users.
     pub sessions: SessionsSection,
+    /// People's app data in Drive.
+    pub app_data: AppDataSection,
     /// Rate limits.
     pub limits: LimitsSection,
     /// Logs.

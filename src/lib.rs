@@ -19,7 +19,7 @@
 //! | commands | [`cli`] | everything below, [`emulator`] |
 //! | HTTP | [`server`] | [`state`] and below |
 //! | | [`state`]: all services, built once | services and below |
-//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`api_keys`], [`provider`] | each other without circles, and below |
+//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`api_keys`], [`provider`], [`app_data`] | each other without circles, and below |
 //! | doors | [`google`], [`vault`], [`config`] | ground; never each other |
 //! | stand-in | [`emulator`] | ground only; reached by [`cli`] and tests only |
 //! | ground | [`clock`], [`rng`], [`secret`], [`ids`], [`scopes`], [`grant`], [`jwt`], [`outbound`], [`lifecycle`], [`metrics`], [`telemetry`] | ground |
@@ -43,6 +43,12 @@
 //! memory while it is fresh; else from the vault; else one refresh at Google, however many ask, written back by
 //! compare-and-set. [`grant`] holds every state of a grant and every transition between them.
 //!
+//! # The way of a file
+//!
+//! [`app_data::AppData`] → a path becomes the one file it leads to → [`google::drive`] asks its bearer, and so
+//! [`tokens`], for a token before each request, moves the content a piece at a time and compares size and
+//! checksum. Writes of one person take turns.
+//!
 //! # What must stay true
 //!
 //! 1. A refresh token travels between [`google`], [`sign_in`], [`users`], [`tokens`] and [`vault`] only. It is never in a
@@ -53,13 +59,14 @@
 //! 5. A grant dies only when Google says so. An outage, a wrong client secret or a wrong clock never kills one.
 //! 6. A stored refresh token is never overwritten by none, nor by one of fewer scopes while it still works.
 //! 7. At most one refresh per grant and set of scopes is under way, and a crash leaves no lock to clear.
-//! 8. An exchange, a refresh or a revocation that has begun is finished, whoever hangs up; a graceful stop waits for it.
+//! 8. An exchange, a refresh, a revocation or a write of app data that has begun is finished, whoever hangs up; a graceful stop waits for it.
 //! 9. The emulator listens on loopback only and never sees a real secret.
 //! 10. A corrupt or unreadable vault is an error for a person. Nothing repairs one by deleting anything.
 //!
 //! Each module's own page says what it holds, what must stay true there and what it must not do.
 
 pub mod api_keys;
+pub mod app_data;
 pub mod cli;
 pub mod clock;
 pub mod config;

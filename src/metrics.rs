@@ -90,6 +90,19 @@ counted! {
         /// The vault failed.
         VaultFailed = "vault_failed",
     }
+    /// What Drive's quota counts a call as.
+    DriveUnits("locum_drive_units_total", "call", "Units of Drive's quota that calls have cost.") {
+        /// Metadata of one file.
+        Read = "read",
+        /// A page of a list or of the changes.
+        List = "list",
+        /// Making, changing, deleting, uploading.
+        Edit = "edit",
+        /// Content.
+        Download = "download",
+        /// Anything else.
+        Other = "other",
+    }
     /// What ran into a rate limit.
     Limited("locum_rate_limited_total", "by", "Requests refused by a rate limit.") {
         /// The limit for each client address.
@@ -110,6 +123,7 @@ struct Inner {
     refreshes: Vec<Counter>,
     exchanges: Vec<Counter>,
     limited: Vec<Counter>,
+    drive_units: Vec<Counter>,
     jwks_age: Gauge,
     next_refresh_expiry: Gauge,
     api_keys_damaged: Gauge,
@@ -177,6 +191,13 @@ impl Metrics {
                 ExchangeOutcome::VALUES,
             ),
             limited: counters(&recorder, Limited::METRIC, Limited::LABEL, Limited::WORDS, Limited::VALUES),
+            drive_units: counters(
+                &recorder,
+                DriveUnits::METRIC,
+                DriveUnits::LABEL,
+                DriveUnits::WORDS,
+                DriveUnits::VALUES,
+            ),
             jwks_age: plain(
                 "locum_jwks_age_seconds",
                 "Age of Google's signing keys in memory; NaN while there are none.",
@@ -214,6 +235,11 @@ impl Metrics {
     /// A rate limit refused a request.
     pub fn limited(&self, by: Limited) {
         self.0.limited[by as usize].increment(1);
+    }
+
+    /// A call to Drive was made that costs so many units.
+    pub fn drive_called(&self, call: DriveUnits, units: u32) {
+        self.0.drive_units[call as usize].increment(u64::from(units));
     }
 
     /// The counters of one route, to be kept by the server.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api_keys::ApiKeys;
+use crate::app_data::AppData;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::google::Google;
+use crate::google::drive::Drive;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::outbound::{Limits, Outbound, TimeLimit};
@@ -45,6 +47,8 @@ pub struct AppState {
     pub sessions: Sessions,
     /// What programs show.
     pub api_keys: ApiKeys,
+    /// People's app data in Drive.
+    pub app_data: AppData,
 }
 
 impl AppState {
@@ -101,6 +105,14 @@ impl AppState {
         );
         let sessions = Sessions::load(config.clone(), vault.clone(), clock.clone(), &rng).await?;
         let api_keys = ApiKeys::load(vault.clone(), clock.clone(), rng.clone()).await?;
+        let app_data = AppData::new(
+            config.app_data,
+            drive(&config, &clock, &rng),
+            tokens.clone(),
+            metrics.clone(),
+            clock.clone(),
+            lifecycle.clone(),
+        );
         Ok(Self {
             config,
             clock,
@@ -114,6 +126,7 @@ impl AppState {
             users,
             sessions,
             api_keys,
+            app_data,
         })
     }
 
@@ -159,6 +172,19 @@ impl AppState {
             async {}
         });
     }
+}
+
+/// Drive, with the limits of [`Google`]'s own calls for small ones, and others for content.
+fn drive(config: &Config, clock: &Clock, rng: &Rng) -> Drive {
+    let calls = Limits {
+        connect: config.google.connect_timeout,
+        time: TimeLimit::Whole(config.google.timeout),
+        // A thousand files with long names.
+        max_body: 4 << 20,
+    };
+    let moving = Limits::moving(config.google.connect_timeout);
+    let base = config.google.drive_url.clone();
+    Drive::new(Outbound::new(calls), Outbound::new(moving), clock.clone(), rng.clone(), base)
 }
 
 /// A job's failure is logged and the job goes on: its next step may find the trouble gone.

@@ -109,11 +109,12 @@ impl Demo<'_> {
             "# A demo's configuration; it goes when the demo ends.\n\
              allow_users = \"anyone\"\n\n\
              [server]\nlisten = \"{listen}\"\npublic_url = \"http://{listen}\"\n\n\
-             [google]\ndiscovery_url = \"{discovery}\"\n\n\
+             [google]\ndiscovery_url = \"{discovery}\"\ndrive_url = \"{drive}\"\n\n\
              [vault]\npath = \"locum.db\"\nroot_key_file = \"root.key\"\n\n\
              [[clients]]\nname = \"demo\"\nclient_id = \"{id}\"\nclient_secret = \"{secret}\"\nsources = [\"ios\"]\n\
              scopes = [\"openid\", \"email\", \"profile\", \"https://www.googleapis.com/auth/drive.appdata\"]\n",
             discovery = self.google.discovery_url(),
+            drive = self.google.base_url(),
             id = self.seeded.web.client_id,
         );
         let config_file = self.folder.join("locum.toml");

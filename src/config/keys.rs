@@ -75,7 +75,7 @@ pub(super) const SECRET_FORMS: [(&str, &str); 5] = [
 ];
 
 /// The sections in the order of the example. `clients` is a list of tables.
-pub(super) const SECTIONS: [(&str, &str); 10] = [
+pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("", "At the top of the file, before any section."),
     ("server", "The listener and its limits."),
     ("google", "The provider. Only tests and other OpenID providers need another value here."),
@@ -86,6 +86,7 @@ pub(super) const SECTIONS: [(&str, &str); 10] = [
     ),
     ("tokens", "How access tokens are kept fresh."),
     ("sessions", "Session tokens for the users of your apps."),
+    ("app_data", "The files that your apps keep in a person's Google Drive, where only they see them."),
     ("limits", "Rate limits."),
     ("log", "Logs go to standard error."),
     (
@@ -158,6 +159,8 @@ pub(super) const KEYS: &[Key] = keys! {
             "The issuer that ID tokens must name.";
         "discovery_url": Url, N("http://127.0.0.1:9090/.well-known/openid-configuration"),
             "Where the discovery document is. Without it: the issuer with /.well-known/openid-configuration.";
+        "drive_url": Url, D("https://www.googleapis.com/"),
+            "Where the Drive API is: /drive/v3 and /upload/drive/v3 are below it. People's access tokens are sent there.";
         "connect_timeout": Time { min: seconds(1), max: minutes(1) }, D("5s"),
             "How long opening a connection may take.";
         "timeout": Time { min: seconds(1), max: minutes(2) }, D("15s"),
@@ -208,6 +211,10 @@ pub(super) const KEYS: &[Key] = keys! {
     "sessions" {
         "lifetime": Time { min: minutes(1), max: days(1) }, D("1h"),
             "How long a session token is good for.";
+    }
+    "app_data" {
+        "max_bytes": Size { min: 1 << 10, max: 5 << 40 }, D("1GiB"),
+            "The largest file that a program or an app may write.";
     }
     "limits" {
         "enabled": Flag, D("true"),

@@ -98,6 +98,8 @@ pub struct GoogleSection {
     pub issuer: String,
     /// Where the discovery document is; `{issuer}/.well-known/openid-configuration` unless given.
     pub discovery_url: Url,
+    /// Where the Drive API is: `drive/v3` and `upload/drive/v3` are below it.
+    pub drive_url: Url,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
     /// How long a whole call may take.
@@ -141,6 +143,13 @@ pub struct TokensSection {
 pub struct SessionsSection {
     /// How long a session token is good for.
     pub lifetime: Duration,
+}
+
+/// `[app_data]`: people's app data in Drive.
+#[derive(Clone, Copy, Debug)]
+pub struct AppDataSection {
+    /// The most bytes that a file written through locum may have.
+    pub max_bytes: u64,
 }
 
 /// How often something may happen: a bucket of `burst`, refilled `per_second`.

@@ -184,8 +184,9 @@ fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, extra: &st
     }
     let path = dir.path().join("locum.toml");
     text.push_str(&format!(
-        "\n[google]\ndiscovery_url = \"{}\"\n\n[vault]\npath = \"{}\"\nroot_key = \"{}\"\n",
+        "\n[google]\ndiscovery_url = \"{}\"\ndrive_url = \"{}\"\n\n[vault]\npath = \"{}\"\nroot_key = \"{}\"\n",
         emulator.discovery_url(),
+        emulator.base_url(),
         dir.path().join("locum.db").display(),
         "5a".repeat(32),
     ));

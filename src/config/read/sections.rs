@@ -7,8 +7,8 @@ use url::Url;
 
 use super::super::error::Origin;
 use super::super::sections::{
-    GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server, SessionsSection, TokensSection,
-    VaultSection,
+    AppDataSection, GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server, SessionsSection,
+    TokensSection, VaultSection,
 };
 use super::super::values::{Setting as _, is_loopback};
 use super::super::{Config, RootKeySource, SecretSource};
@@ -28,6 +28,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
     let clients = clients::clients(reading, &google, &mut variables);
     let tokens = tokens(reading);
     let sessions = sessions(reading);
+    let app_data = app_data(reading);
     let limits = limits(reading);
     let log = log(reading);
     let metrics = metrics(reading);
@@ -42,6 +43,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
         allow_users: allow_users?,
         tokens,
         sessions,
+        app_data,
         limits,
         log,
         metrics,
@@ -94,6 +96,7 @@ fn google(reading: &mut Reading<'_>) -> GoogleSection {
     GoogleSection {
         issuer,
         discovery_url,
+        drive_url: reading.defaulted(&table, "drive_url"),
         connect_timeout: reading.defaulted(&table, "connect_timeout"),
         timeout: reading.defaulted(&table, "timeout"),
     }
@@ -149,6 +152,11 @@ fn tokens(reading: &mut Reading<'_>) -> TokensSection {
 fn sessions(reading: &mut Reading<'_>) -> SessionsSection {
     let table = reading.section("sessions");
     SessionsSection { lifetime: reading.defaulted(&table, "lifetime") }
+}
+
+fn app_data(reading: &mut Reading<'_>) -> AppDataSection {
+    let table = reading.section("app_data");
+    AppDataSection { max_bytes: reading.defaulted(&table, "max_bytes") }
 }
 
 fn limits(reading: &mut Reading<'_>) -> LimitsSection {

@@ -23,6 +23,7 @@ pub struct ContentBroke;
 pub struct Content {
     source: Source,
     length: Option<u64>,
+    most: u64,
 }
 
 enum Source {
@@ -40,7 +41,7 @@ impl Content {
     /// An open file of this size. It is read by position, from its start, and again where Drive has lost
     /// something; a file that turns out longer or shorter is a fault.
     pub fn file(file: std::fs::File, size: u64) -> Self {
-        Self { source: Source::File(Arc::new(file)), length: Some(size) }
+        Self { source: Source::File(Arc::new(file)), length: Some(size), most: u64::MAX }
     }
 
     /// Bytes that come once, and how many, if that is known.
@@ -48,7 +49,7 @@ impl Content {
         length: Option<u64>,
         stream: impl Stream<Item = Result<Bytes, ContentBroke>> + Send + 'static,
     ) -> Self {
-        Self { source: Source::Stream(Box::pin(stream)), length }
+        Self { source: Source::Stream(Box::pin(stream)), length, most: u64::MAX }
     }
 
     /// Bytes at hand.
@@ -56,6 +57,38 @@ impl Content {
         let bytes = bytes.into();
         let length = u64::try_from(bytes.len()).ok();
         Self::stream(length, futures_util::stream::iter([Ok(bytes)]))
+    }
+
+    /// How many bytes it has, as far as anybody has said so.
+    pub const fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The same, but its upload fails with [`SourceFault::TooLong`] once more than `most` bytes come.
+    #[must_use]
+    pub fn at_most(self, most: u64) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Reads up to about `most` bytes of a stream ahead and holds them, so that a small content is all here
+    /// before anything is done with it, and its length known. A file is at hand anyway.
+    ///
+    /// # Errors
+    /// [`ContentBroke`] when the stream breaks off before that.
+    pub async fn gathered(self, most: usize) -> Result<Self, ContentBroke> {
+        let Source::Stream(mut stream) = self.source else { return Ok(self) };
+        let (mut held, mut count) = (Vec::new(), 0);
+        let mut length = self.length;
+        while count < most {
+            let Some(bytes) = stream.next().await.transpose()? else {
+                length = length.or(u64::try_from(count).ok());
+                break;
+            };
+            count += bytes.len();
+            held.push(Ok(bytes));
+        }
+        let source = Source::Stream(Box::pin(futures_util::stream::iter(held).chain(stream.fuse())));
+        Ok(Self { source, length, most: self.most })
     }
 }
 
@@ -70,6 +103,7 @@ pub(super) struct Sum {
 pub(super) struct Window {
     source: Source,
     length: Option<u64>,
+    most: u64,
     /// Where the piece begins in the content.
     start: u64,
     held: Vec<Bytes>,
@@ -85,10 +119,11 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(content: Content) -> Self {
-        let Content { source, length } = content;
+        let Content { source, length, most } = content;
         Self {
             source,
             length,
+            most,
             start: 0,
             held: Vec::new(),
             held_len: 0,
@@ -148,6 +183,9 @@ impl Window {
         if self.ended {
             return Ok(());
         }
+        if self.length.is_some_and(|length| length > self.most) {
+            return Err(SourceFault::TooLong);
+        }
         match &self.source {
             Source::File(file) => {
                 let file = file.clone();
@@ -190,8 +228,12 @@ impl Window {
             let fits = self.left.split_to(self.left.len().min(room));
             self.md5.update(&fits);
             self.summed += fits.len() as u64;
-            if self.length.is_some_and(|length| self.summed + self.left.len() as u64 > length) {
+            let seen = self.summed + self.left.len() as u64;
+            if self.length.is_some_and(|length| seen > length) {
                 break Err(SourceFault::Longer);
+            }
+            if seen > self.most {
+                break Err(SourceFault::TooLong);
             }
             block.extend_from_slice(&fits);
             if block.len() >= BLOCK || !self.left.is_empty() {
@@ -310,6 +352,32 @@ mod tests {
         }
         let broken = futures_util::stream::iter([Ok(Bytes::from("abc")), Err(ContentBroke)]);
         assert_eq!(Window::new(Content::stream(None, broken)).fill(100).await, Err(SourceFault::Unreadable));
+    }
+
+    #[tokio::test]
+    async fn too_much_is_seen_before_it_is_held() {
+        for (length, most, outcome) in [
+            (None, 5, Ok(())),
+            (None, 4, Err(SourceFault::TooLong)),
+            (Some(5), 5, Ok(())),
+            (Some(5), 4, Err(SourceFault::TooLong)),
+        ] {
+            let content = pieces(length, &["abc", "de"]).at_most(most);
+            assert_eq!(Window::new(content).fill(100).await, outcome, "{length:?} {most}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_gathered_comes_first() {
+        for most in [1, 4, 5, 100] {
+            let content = pieces(None, &["abc", "de"]).gathered(most).await.expect("unbroken");
+            assert_eq!(content.length(), (most > 5).then_some(5), "{most}");
+            let mut window = Window::new(content);
+            window.fill(100).await.expect("readable");
+            assert_eq!(window.sum(), Some(sum_of(b"abcde")));
+        }
+        let broken = futures_util::stream::iter([Ok(Bytes::from("abc")), Err(ContentBroke)]);
+        assert!(Content::stream(None, broken).gathered(100).await.is_err());
     }
 
     #[tokio::test]

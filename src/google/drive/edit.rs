@@ -40,10 +40,11 @@ impl Drive {
             Ok(answer) => Ok(answers::file(&answer.body)?),
             Err(Failure { error: CallError::Drive(DriveError::IdInUse), .. }) => {
                 let there = self.file(bearer, id).await?;
-                let same = there.kind == FileKind::Folder
-                    && there.name == name
-                    && there.parent.as_ref() == Some(parent);
-                if same { Ok(there) } else { Err(DriveError::IdInUse.into()) }
+                if there.kind == FileKind::Folder && there.is_at(name, parent) {
+                    Ok(there)
+                } else {
+                    Err(DriveError::IdInUse.into())
+                }
             }
             Err(failure) => Err(failure.into()),
         }

@@ -87,6 +87,9 @@ pub enum SourceFault {
     /// It has more bytes than was said.
     #[error("it is longer than announced")]
     Longer,
+    /// It has more bytes than are allowed.
+    #[error("it is longer than allowed")]
+    TooLong,
     /// It ended before the size that was said.
     #[error("it is shorter than announced")]
     Shorter,

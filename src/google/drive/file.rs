@@ -15,6 +15,12 @@ pub struct FileId(Box<str>);
 pub struct InvalidFileId;
 
 impl FileId {
+    /// The name that the top folder goes by in requests. Drive never answers with it: the folder's own id
+    /// is another ([`super::Drive::root`]).
+    pub fn app_data_folder() -> Self {
+        Self("appDataFolder".into())
+    }
+
     /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -87,6 +93,15 @@ pub struct DriveFile {
     pub created_ms: i64,
     /// Grows with every change of the file, metadata included.
     pub version: u64,
+}
+
+impl DriveFile {
+    /// Whether it is called `name` and lies in `parent`. Where that is the top folder under its request
+    /// name, any parent will do: the folder's own id is not known.
+    pub(super) fn is_at(&self, name: &str, parent: &FileId) -> bool {
+        let top = *parent == FileId::app_data_folder();
+        self.name == name && (top || self.parent.as_ref() == Some(parent))
+    }
 }
 
 impl fmt::Debug for DriveFile {

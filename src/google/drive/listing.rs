@@ -86,6 +86,33 @@ impl Drive {
         }
     }
 
+    /// Whatever has one of these names, in any folder. `None` when that is more than a page. One call, 100 units.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn find_named<B: Bearer>(
+        &self,
+        bearer: &B,
+        names: &[&str],
+    ) -> Result<Option<Vec<DriveFile>>, CallError<B::Error>> {
+        let terms: Vec<String> = names.iter().map(|name| format!("name = {}", quoted(name))).collect();
+        let mut page = self.search(bearer, Some(&terms.join(" or ")), None).await?;
+        page.items.retain(|file| names.contains(&file.name.as_str()));
+        Ok(page.next.is_none().then_some(page.items))
+    }
+
+    /// A page of all folders. One call, 100 units.
+    ///
+    /// # Errors
+    /// As [`Drive::list`].
+    pub async fn list_folders<B: Bearer>(
+        &self,
+        bearer: &B,
+        page: Option<&PageToken>,
+    ) -> Result<Page<DriveFile>, CallError<B::Error>> {
+        self.search(bearer, Some(&format!("mimeType = {}", quoted(answers::FOLDER))), page).await
+    }
+
     async fn search<B: Bearer>(
         &self,
         bearer: &B,

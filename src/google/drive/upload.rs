@@ -1,5 +1,6 @@
 //! Storing content: new files and new content of old ones, checked when it has arrived.
 
+use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use url::Url;
@@ -115,7 +116,7 @@ impl Drive {
     ) -> Result<DriveFile, CallError<B::Error>> {
         window.fill(self.0.chunk).await.map_err(broken)?;
         let stored = if window.is_last() && window.held_len() <= SMALL {
-            self.store_whole(bearer, upload, window).await?
+            self.store_whole(bearer, upload, window.parts()).await?
         } else {
             self.store_in_pieces(bearer, upload, window).await?
         };
@@ -133,9 +134,9 @@ impl Drive {
         &self,
         bearer: &B,
         upload: &Upload<'_>,
-        window: &Window,
+        content: Vec<Bytes>,
     ) -> Result<DriveFile, CallError<B::Error>> {
-        let (kind, body) = multipart::body(&self.0.rng, &upload.metadata, upload.mime_type, window.parts());
+        let (kind, body) = multipart::body(&self.0.rng, &upload.metadata, upload.mime_type, content);
         let url = self.upload_url(upload, "multipart");
         let request = Request::new(Cost::Edit, upload.method.clone(), url)
             .header(http::header::CONTENT_TYPE, kind)
@@ -157,8 +158,8 @@ impl Drive {
         mut window: Window,
     ) -> Result<DriveFile, CallError<B::Error>> {
         let there = self.file(bearer, new.id).await?;
-        let placed = there.name == new.name && there.parent.as_ref() == Some(new.parent);
-        if placed && has(&there, window.drain(self.0.chunk).await.map_err(broken)?) {
+        if there.is_at(new.name, new.parent) && has(&there, window.drain(self.0.chunk).await.map_err(broken)?)
+        {
             Ok(there)
         } else {
             Err(DriveError::IdInUse.into())
