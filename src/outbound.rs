@@ -168,7 +168,7 @@ impl Outbound {
             .and_then(BuilderVerifierExt::with_platform_verifier)
             .map_err(tls)?
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(built.insert(config).clone())
     }
 
