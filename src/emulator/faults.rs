@@ -13,6 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::drive::{DriveReason, DriveRefusal};
+
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +41,38 @@ pub enum Endpoint {
     Device,
     /// The authorization page.
     Authorize,
+    /// Drive, whatever the call.
+    Drive,
+    /// A page of a listing.
+    DriveList,
+    /// The metadata of a file.
+    DriveGet,
+    /// The content of a file.
+    DriveDownload,
+    /// A creation without content: a folder or an empty file.
+    DriveCreate,
+    /// A change of metadata alone.
+    DriveUpdate,
+    /// Content with `uploadType=media` or `multipart`.
+    DriveUpload,
+    /// The start of a resumable upload.
+    DriveStart,
+    /// Content for a resumable upload.
+    DriveChunk,
+    /// The question how far a resumable upload has come.
+    DriveStatus,
+    /// The end of a resumable upload by its caller.
+    DriveCancel,
+    /// A deletion.
+    DriveDelete,
+    /// New ids.
+    DriveIds,
+    /// The start page token.
+    DriveStartToken,
+    /// A page of changes.
+    DriveChanges,
+    /// `about`.
+    DriveAbout,
 }
 
 /// What happens to a request.
@@ -88,6 +122,32 @@ pub enum Fault {
         /// `error_subtype`, for example `invalid_rapt`.
         subtype: Option<String>,
     },
+    /// Does nothing and answers a refusal of Drive, in its own words. A refused page token
+    /// ([`DriveReason::Invalid`]) meets only requests that carry one.
+    Drive(DriveRefusal),
+    /// Keeps the content of an upload up to this byte of the whole, then breaks the connection. A resumable
+    /// upload waits for the request that brings the byte; a multipart upload keeps nothing.
+    CutUpload {
+        /// How many bytes of the content are kept.
+        at: u64,
+    },
+    /// Drops what a resumable upload brings from this byte on, and says so: 308 with what is kept.
+    KeepUpTo {
+        /// How many bytes of the content are kept.
+        at: u64,
+    },
+    /// Forgets the resumable upload that the request belongs to: 404.
+    ForgetUpload,
+    /// Breaks the connection of a download before this byte of the file.
+    CutDownload {
+        /// How many bytes of the content are sent.
+        at: u64,
+    },
+    /// Sends one byte of a file wrong, so that its checksum does not match.
+    FlipByte {
+        /// Which byte of the content.
+        at: u64,
+    },
 }
 
 impl Fault {
@@ -100,6 +160,31 @@ impl Fault {
     pub fn retry_after(code: u16, seconds: u64) -> Self {
         let headers = vec![("Retry-After".to_owned(), seconds.to_string())];
         Self::Status { code, body: r#"{"error":"temporarily_unavailable"}"#.to_owned(), headers }
+    }
+
+    /// A refusal of Drive with its usual status and words.
+    pub fn drive(reason: DriveReason) -> Self {
+        Self::Drive(reason.into())
+    }
+
+    /// Whether it answers instead of the endpoint.
+    pub(super) const fn answers(&self) -> bool {
+        matches!(
+            self,
+            Self::Status { .. } | Self::Html(_) | Self::Huge(_) | Self::OAuthError { .. } | Self::Drive(_)
+        )
+    }
+
+    /// Whether it changes what becomes of content, which only the endpoint itself can do.
+    pub(super) const fn is_of_content(&self) -> bool {
+        matches!(
+            self,
+            Self::CutUpload { .. }
+                | Self::KeepUpTo { .. }
+                | Self::ForgetUpload
+                | Self::CutDownload { .. }
+                | Self::FlipByte { .. }
+        )
     }
 
     /// An OAuth error.
@@ -249,13 +334,19 @@ impl Faults {
 
     /// What the request now arriving meets; the first of `endpoints` with a fault decides.
     pub(super) fn take(&self, endpoints: &[Endpoint]) -> Option<Fault> {
+        self.take_where(endpoints, |fault| !fault.is_of_content())
+    }
+
+    /// The same for a fault that fits the request. One that does not stays where it is, and keeps those
+    /// behind it waiting.
+    pub(super) fn take_where(&self, endpoints: &[Endpoint], fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
         if self.scripted.load(Ordering::SeqCst) == 0 {
             return None;
         }
         let mut queues = self.queues();
         for endpoint in endpoints {
             let Some(queue) = queues.get_mut(endpoint) else { continue };
-            let Some(front) = queue.front_mut() else { continue };
+            let Some(front) = queue.front_mut().filter(|front| fits(&front.fault)) else { continue };
             let fault = front.fault.clone();
             if let Some(left) = &mut front.left {
                 *left -= 1;
