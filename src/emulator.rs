@@ -16,6 +16,7 @@ pub mod faults;
 pub mod form;
 mod granting;
 mod grants;
+pub mod holds;
 mod id_tokens;
 pub mod inspect;
 pub mod keys;
@@ -39,7 +40,8 @@ use actix_web::{App, HttpServer, web};
 use url::Url;
 
 pub use drive::{AppData, DriveCounts, DriveReason, DriveRefusal, SeenFile};
-pub use faults::{Endpoint, Fault, Faults, Hold};
+pub use faults::{Endpoint, Fault, Faults};
+pub use holds::Hold;
 pub use people::{CannotIssue, ChallengeMethod, ClientKind, CodeRequest, Counts, Person, RegisteredClient};
 pub use seed::Seeded;
 pub use settings::Settings;

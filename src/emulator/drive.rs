@@ -24,6 +24,7 @@ mod metadata;
 mod multipart;
 mod plan;
 mod query;
+mod reason;
 mod refusal;
 mod resumable;
 mod schema;

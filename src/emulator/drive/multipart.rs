@@ -155,7 +155,9 @@ mod tests {
 
     const KIND: &str = "multipart/related; boundary=\"B=x\"";
 
-    fn read(body: &[u8], piece: usize) -> Result<(Vec<u8>, Option<String>, Vec<u8>), Refused> {
+    type Parts = (Vec<u8>, Option<String>, Vec<u8>);
+
+    fn read(body: &[u8], piece: usize) -> Result<Parts, Refused> {
         let mut reader = Multipart::new(Some(KIND))?;
         let mut content = Vec::new();
         for bytes in body.chunks(piece) {

@@ -41,7 +41,7 @@ pub(super) async fn start(call: &Call, id: Option<&str>, mut body: web::Payload)
     let upload_id = call.world.rng().token(60);
     let mut location = call.world.url(call.request.path());
     location.query_pairs_mut().append_pair("uploadType", "resumable").append_pair("upload_id", &upload_id);
-    let progress = Mutex::new(Progress { received: Received::Part(Sink::default()), total });
+    let progress = Mutex::new(Progress { received: Received::Part(Box::default()), total });
     let session = Session { owner, plan, mask, started: now, progress };
     state.drive.sessions.insert(upload_id.clone(), session.into());
     let mut reply = Reply::empty(200);
@@ -53,7 +53,7 @@ pub(super) async fn start(call: &Call, id: Option<&str>, mut body: web::Payload)
 /// The upload that a request names.
 ///
 /// Its address alone opens it; a token is not needed, but one that is shown must be good.
-fn find<'a>(call: &'a Call) -> Result<(&'a str, std::sync::Arc<Session>), Refused> {
+fn find(call: &Call) -> Result<(&str, std::sync::Arc<Session>), Refused> {
     let gone = || Refused { location: None, ..Reason::NotFound.into() };
     let id = call.query.filled("upload_id").ok_or_else(gone)?;
     let session = call.world.upload(id).ok_or_else(gone)?;
@@ -108,7 +108,7 @@ async fn brought(call: &Call, body: &mut web::Payload) -> Outcome {
             if length.is_some_and(|length| total.is_some_and(|total| total != length)) {
                 return Err(Refused::bad("The body is not as long as X-Upload-Content-Length said."));
             }
-            *sink = Sink::default();
+            **sink = Sink::default();
             (length.or(total).unwrap_or(u64::MAX), 0)
         }
         ContentRange::Part(start, end, _) => {
@@ -167,7 +167,7 @@ async fn take_in(
         let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
         skip -= passed as u64;
         let mut piece = piece.split_off(passed);
-        let room = usize::try_from(stop - sink.size()).unwrap_or(usize::MAX);
+        let room = usize::try_from(stop.saturating_sub(sink.size())).unwrap_or(usize::MAX);
         let surplus = piece.len() > room;
         piece.truncate(room);
         sink.push(&piece).map_err(|_| Reason::InternalError)?;

@@ -41,7 +41,7 @@ pub(super) struct Progress {
 #[derive(Debug)]
 pub(super) enum Received {
     /// Some of it.
-    Part(Sink),
+    Part(Box<Sink>),
     /// All of it; this is the file.
     All(Value),
 }

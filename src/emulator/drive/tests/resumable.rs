@@ -87,6 +87,8 @@ async fn ill_fitting_chunks_are_refused_and_change_nothing() {
     let both = format!("bytes 0-{}/{total}", 2 * GRAIN - 1);
     let answer = drive.put(&address, Some(&both), &bytes(2 * GRAIN)).await.expect("an answer");
     assert_incomplete(&answer, 2 * GRAIN);
+    let again = drive.put(&address, Some(&first), &chunk).await.expect("an answer");
+    assert_incomplete(&again, 2 * GRAIN);
 }
 
 #[actix_web::test]
