@@ -229,6 +229,16 @@ impl AppData {
         self.carry_out(&plan, None)
     }
 
+    /// Changes when the content of the oldest file at a path was last changed, in Unix milliseconds.
+    ///
+    /// # Errors
+    /// 404 when there is no such file.
+    pub fn touch(&self, path: &str, modified_ms: i64) -> Result<String, Refused> {
+        let Some(file) = self.file(path) else { return Err(Refused::no_file(path)) };
+        let metadata = Metadata { modified_ms: Some(modified_ms), ..Metadata::default() };
+        self.write(Target::Existing(file.id), metadata, None)
+    }
+
     fn write(&self, target: Target, metadata: Metadata, content: Option<&[u8]>) -> Result<String, Refused> {
         let plan = Plan { target, metadata, moves: Default::default(), media_type: None };
         let content = content.map(|content| {

@@ -68,6 +68,8 @@ async fn listings_have_pages_and_queries() {
         app_data.put(&format!("n{n}"), "x").expect("room");
     }
     app_data.put("sub/it's", "x").expect("room");
+    app_data.touch("n0", 1_000_007).expect("there");
+    assert_eq!(app_data.file("n0").expect("there").modified_time(), "1970-01-01T00:16:40.007Z");
     let mut seen = Vec::new();
     let mut token = String::new();
     for _ in 0..4 {

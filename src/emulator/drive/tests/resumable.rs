@@ -1,5 +1,7 @@
 //! Resumable uploads, on good days and bad ones.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use super::*;
@@ -178,5 +180,32 @@ async fn content_is_replaced_resumably_too() {
     for (token, status) in [("dead", 401), (stranger.as_str(), 404), (drive.token.as_str(), 200)] {
         let answer = drive.send(client.put(address.clone()).bearer_auth(token).body("x")).await;
         assert_eq!(answer.status, status);
+    }
+}
+
+/// A caller that hangs up in the middle may ask again before the server has noticed.
+#[actix_web::test]
+async fn a_caller_that_hangs_up_goes_on_where_it_was() {
+    let drive = start().await;
+    let all = bytes(3 * GRAIN);
+    for sent in [0, 1, 100_000, all.len() - 1] {
+        let name = format!("after {sent}");
+        let address = drive.begin(&name, Some(all.len())).await;
+        let mut socket =
+            TcpStream::connect(address.socket_addrs(|| None).expect("an address")[0]).expect("there");
+        let target = format!("{}?{}", address.path(), address.query().unwrap_or_default());
+        write!(socket, "PUT {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", all.len())
+            .expect("written");
+        socket.write_all(&all[..sent]).expect("written");
+        drop(socket);
+        let asked = drive.put(&address, Some("bytes */*"), b"").await.expect("an answer");
+        assert_eq!(asked.status, 308);
+        let kept = field(&asked, "range")
+            .strip_prefix("bytes=0-")
+            .map_or(0, |last| 1 + last.parse::<usize>().expect("a number"));
+        assert!(kept <= sent);
+        let rest = format!("bytes {kept}-{}/{}", all.len() - 1, all.len());
+        assert_eq!(drive.put(&address, Some(&rest), &all[kept..]).await.expect("an answer").status, 200);
+        assert_eq!(drive.app_data().read(&name).expect("content"), all);
     }
 }
