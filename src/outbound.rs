@@ -179,10 +179,13 @@ impl Outbound {
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, OutboundError> {
         let mut response = request.send().await.map_err(classify)?;
         let limit = self.0.limits.max_body;
-        if response.content_length().is_some_and(|length| length > limit as u64) {
+        let announced = response.content_length().unwrap_or(0);
+        if announced > limit as u64 {
             return Err(OutboundError::TooLarge(limit));
         }
-        let mut body = zeroize::Zeroizing::new(Vec::new());
+        // In one piece: what a growing body leaves behind is not wiped.
+        let room = usize::try_from(announced).unwrap_or(limit);
+        let mut body = zeroize::Zeroizing::new(Vec::with_capacity(room));
         while let Some(chunk) = response.chunk().await.map_err(classify)? {
             if body.len() + chunk.len() > limit {
                 return Err(OutboundError::TooLarge(limit));

@@ -36,9 +36,7 @@ pub struct LogSettings {
 
 /// The filter text is not one.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the log filter is not a level or a list of levels by module (try \"info\" or \"info,locum=debug\")"
-)]
+#[error("the log filter is not a level or a list of levels by module (try \"info\" or \"info,locum=debug\")")]
 pub struct InvalidFilter;
 
 /// Whether a text can be the filter of [`LogSettings`].
