@@ -1,5 +1,5 @@
-//! A loopback Google: sign-in, tokens, keys and revocation as Google answers them, for tests, `demo`
-//! and an app's own CI.
+//! A loopback Google: sign-in, tokens, keys, revocation and the app data of Drive as Google answers them,
+//! for tests, `demo` and an app's own CI.
 //!
 //! It listens on the loopback interface only and keeps everything in memory. Its [`World`] can be
 //! steered and inspected directly; the control interface under `/emulator/` does the same over HTTP.
@@ -10,11 +10,13 @@ mod access_tokens;
 pub mod consent;
 pub mod control;
 pub mod device;
+pub mod drive;
 mod fault_orders;
 pub mod faults;
 pub mod form;
 mod granting;
 mod grants;
+pub mod holds;
 mod id_tokens;
 pub mod inspect;
 pub mod keys;
@@ -37,7 +39,9 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use url::Url;
 
-pub use faults::{Endpoint, Fault, Faults, Hold};
+pub use drive::{AppData, DriveCounts, DriveReason, DriveRefusal, SeenFile};
+pub use faults::{Endpoint, Fault, Faults};
+pub use holds::Hold;
 pub use people::{CannotIssue, ChallengeMethod, ClientKind, CodeRequest, Counts, Person, RegisteredClient};
 pub use seed::Seeded;
 pub use settings::Settings;

@@ -199,7 +199,7 @@ impl Outbound {
             .and_then(BuilderVerifierExt::with_platform_verifier)
             .map_err(tls)?
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(built.insert(config).clone())
     }
 
@@ -290,10 +290,13 @@ impl Incoming {
     /// As [`Incoming::chunk`], and [`OutboundError::TooLarge`].
     pub async fn whole(mut self) -> Result<Answer, OutboundError> {
         let limit = self.limits.max_body;
-        if self.response.content_length().is_some_and(|length| length > limit as u64) {
+        let announced = self.response.content_length().unwrap_or(0);
+        if announced > limit as u64 {
             return Err(OutboundError::TooLarge(limit));
         }
-        let mut body = zeroize::Zeroizing::new(Vec::new());
+        // In one piece: what a growing body leaves behind is not wiped.
+        let room = usize::try_from(announced).unwrap_or(limit);
+        let mut body = zeroize::Zeroizing::new(Vec::with_capacity(room));
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit {
                 return Err(OutboundError::TooLarge(limit));

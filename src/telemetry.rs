@@ -4,8 +4,11 @@
 //! named by their row id, clients and keys by the names and ids the owner gave them. A failure is
 //! logged once, at the boundary that turns it into an answer, with the request's id.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, registry};
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -23,7 +26,7 @@ pub enum LogFormat {
 pub struct LogSettings {
     /// The form of a line.
     pub format: LogFormat,
-    /// A level (`info`) or tracing directives (`info,locum::tokens=debug`).
+    /// A level (`info`), or levels by module (`info,locum::tokens=debug`).
     pub filter: String,
     /// Whether lines carry the time; the systemd journal adds its own.
     pub timestamps: bool,
@@ -33,10 +36,13 @@ pub struct LogSettings {
 
 /// The filter text is not one.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the log filter is not a level or a list of tracing directives (try \"info\" or \"info,locum=debug\")"
-)]
+#[error("the log filter is not a level or a list of levels by module (try \"info\" or \"info,locum=debug\")")]
 pub struct InvalidFilter;
+
+/// Whether a text can be the filter of [`LogSettings`].
+pub fn is_filter(text: &str) -> bool {
+    text.parse::<Targets>().is_ok()
+}
 
 /// Sends logs to standard error from now on. Does nothing when a subscriber is already set, as in
 /// tests that start several servers in one process.
@@ -55,16 +61,15 @@ pub fn init_with_writer<W>(settings: &LogSettings, writer: W) -> Result<(), Inva
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter: EnvFilter = settings.filter.parse().map_err(|_| InvalidFilter)?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(settings.colour);
-    let outcome = match (settings.format, settings.timestamps) {
-        (LogFormat::Human, true) => builder.try_init(),
-        (LogFormat::Human, false) => builder.without_time().try_init(),
-        (LogFormat::Json, true) => builder.json().flatten_event(true).try_init(),
-        (LogFormat::Json, false) => builder.json().flatten_event(true).without_time().try_init(),
+    let filter: Targets = settings.filter.parse().map_err(|_| InvalidFilter)?;
+    let lines = fmt::layer().with_writer(writer).with_ansi(settings.colour);
+    let lines = match (settings.format, settings.timestamps) {
+        (LogFormat::Human, true) => lines.boxed(),
+        (LogFormat::Human, false) => lines.without_time().boxed(),
+        (LogFormat::Json, true) => lines.json().flatten_event(true).boxed(),
+        (LogFormat::Json, false) => lines.json().flatten_event(true).without_time().boxed(),
     };
-    if outcome.is_err() {
+    if registry().with(lines).with(filter).try_init().is_err() {
         tracing::debug!("a log subscriber is already set; keeping it");
     }
     Ok(())

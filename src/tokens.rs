@@ -27,14 +27,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use moka::sync::Cache;
-
 pub use self::ask::{
-    DEFAULT_MIN_TTL, HandedToken, MAX_MIN_TTL, PausedClient, Reach, ResolveError, TokenError, TokenRequest,
-    TokenSource,
+    DEFAULT_MIN_TTL, HandedToken, MAX_MIN_TTL, PausedClient, Person, Reach, ResolveError, TokenError,
+    TokenRequest, TokenSource,
 };
 
-use self::cache::ReadThrough;
+use self::cache::{Bounded, ReadThrough};
 use self::flight::{Flights, Joined};
 use self::goal::{Goal, Rest};
 use self::held::{Found, Held, NarrowKey};
@@ -48,7 +46,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::provider::Provider;
 use crate::scopes::ScopeSet;
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 /// A token with less than this left is not handed out even when Google is down.
 const USELESS_BELOW: i64 = 5;
@@ -72,7 +70,7 @@ struct Inner {
     lifecycle: Lifecycle,
     refs: ReadThrough<UserRef, UserId>,
     users: ReadThrough<UserId, Arc<[Held]>>,
-    narrowed: Cache<NarrowKey, HandedToken>,
+    narrowed: Bounded<NarrowKey, HandedToken>,
     flights: Flights<(GrantId, Option<ScopeSet>), Landed>,
     refreshing: tokio::sync::Semaphore,
     /// Clients that Google refuses.
@@ -80,10 +78,6 @@ struct Inner {
     /// Refresh tokens (a grant and its token generation) that Google refuses without saying that they
     /// are dead, with what it has against the client, if that is it.
     troubled: Pauses<(GrantId, i64), Option<ClientFault>>,
-}
-
-fn to_u32(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 impl Tokens {
@@ -101,23 +95,19 @@ impl Tokens {
         // Most of the memory is the tokens; names and narrowed tokens get an eighth each.
         let part = settings.cache_bytes / 8;
         Self(Arc::new(Inner {
-            refs: ReadThrough::new(part, |name: &UserRef, _| {
-                let len = match name {
+            refs: ReadThrough::new(part, |name, _| {
+                128 + match name {
                     UserRef::Sub(sub) => sub.as_str().len(),
                     UserRef::Email(email) => email.as_str().len(),
                     UserRef::Me => 0,
-                };
-                to_u32(128 + len)
+                }
             }),
-            users: ReadThrough::new(settings.cache_bytes - 2 * part, |_, grants: &Arc<[Held]>| {
-                to_u32(96 + grants.iter().map(Held::weight).sum::<usize>())
+            users: ReadThrough::new(settings.cache_bytes - 2 * part, |_, grants| {
+                96 + grants.iter().map(Held::weight).sum::<usize>()
             }),
-            narrowed: Cache::builder()
-                .max_capacity(part)
-                .weigher(|_, token: &HandedToken| {
-                    to_u32(256 + token.access_token.expose().len() + 3 * token.scopes.len())
-                })
-                .build(),
+            narrowed: Bounded::new(part, |_, token| {
+                256 + token.access_token.expose().len() + 3 * token.scopes.len()
+            }),
             flights: Flights::new(),
             refreshing: tokio::sync::Semaphore::new(settings.concurrent_refreshes.max(1)),
             pauses: Pauses::default(),
@@ -132,26 +122,35 @@ impl Tokens {
         }))
     }
 
-    /// The row of the person a caller names. `me` is not a name that this can resolve.
+    /// The person a caller names. `me` is not a name that this can resolve.
+    ///
+    /// Costs nothing but memory for somebody named before; else one read of the vault, which for a `sub`
+    /// brings the grants along.
     ///
     /// # Errors
     /// See [`ResolveError`].
-    pub async fn resolve(&self, user: &UserRef) -> Result<UserId, ResolveError> {
+    pub async fn resolve(&self, user: &UserRef) -> Result<Person, ResolveError> {
         if let Some(id) = self.0.refs.get(user) {
-            return Ok(id);
+            return Ok(id.into());
         }
-        let ticket = self.0.refs.ticket(user);
-        let id = match user {
+        let ticket = self.0.refs.ticket();
+        let person = match user {
             UserRef::Me => return Err(ResolveError::NotFound),
-            UserRef::Sub(sub) => self.0.vault.find_user_by_sub(sub).await?.ok_or(ResolveError::NotFound)?,
+            UserRef::Sub(sub) => match self.0.load_person(sub).await {
+                // Who they are can still be told, to be shown or forgotten.
+                Err(ResolveError::Vault(VaultError::Damaged { .. })) => {
+                    self.0.vault.find_user_by_sub(sub).await?.ok_or(ResolveError::NotFound)?.into()
+                }
+                outcome => outcome?,
+            },
             UserRef::Email(email) => match self.0.vault.find_users_by_email(email).await?.as_slice() {
                 [] => return Err(ResolveError::NotFound),
-                [only] => *only,
+                [only] => (*only).into(),
                 _ => return Err(ResolveError::Ambiguous),
             },
         };
-        self.0.refs.fill(user.clone(), id, ticket);
-        Ok(id)
+        self.0.refs.fill(user.clone(), person.id, ticket);
+        Ok(person)
     }
 
     /// Forgets what memory holds of a user. Called after each commit that changes them, with every
@@ -170,12 +169,16 @@ impl Tokens {
     ///
     /// # Errors
     /// See [`TokenError`].
-    pub async fn token(&self, request: TokenRequest<'_>) -> Result<HandedToken, TokenError> {
+    pub async fn token(&self, mut request: TokenRequest<'_>) -> Result<HandedToken, TokenError> {
         let inner = &self.0;
         let goal = Goal::new(&request);
         let mut widened = false;
+        let mut just_loaded = request.person.held.take();
         loop {
-            let (held, source) = inner.held(request.user).await?;
+            let (held, source) = match just_loaded.take() {
+                Some(held) => (held, TokenSource::Vault),
+                None => inner.held(request.person.id).await?,
+            };
             let found = inner.find(&held, &request, source)?;
             let now = inner.clock.now();
             if let Some(token) = found.token.filter(|token| token.meets(goal, now)) {
@@ -212,7 +215,8 @@ impl Tokens {
         reach: &Reach,
     ) -> Result<HandedToken, TokenError> {
         let inner = &self.0;
-        let request = TokenRequest { user, client, scopes: None, min_ttl: None, rejected: None, reach };
+        let request =
+            TokenRequest { person: user.into(), client, scopes: None, min_ttl: None, rejected: None, reach };
         let held = inner.load_held(user).await?;
         let grant = inner.select(&held, &request)?;
         inner.land(grant.id, None, Goal::Now).await
@@ -286,7 +290,7 @@ impl Inner {
         goal: Goal,
         error: TokenError,
     ) -> Result<HandedToken, TokenError> {
-        let (held, _) = self.held(request.user).await?;
+        let (held, _) = self.held(request.person.id).await?;
         let Found { token, .. } = self.find(&held, request, TokenSource::Vault)?;
         let rest = Rest::AtLeast(request.min_ttl.unwrap_or(0).max(USELESS_BELOW));
         let goal = match goal {

@@ -20,6 +20,7 @@ mod grants;
 mod keyring;
 mod lock;
 mod redemptions;
+mod rows;
 mod schema;
 mod seal;
 mod signing_keys;
@@ -353,6 +354,27 @@ impl Vault {
     /// page cache takes about ten microseconds, less than handing it to another thread.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, VaultError>) -> Result<T, VaultError> {
         query(&self.reader())
+    }
+
+    /// As [`Vault::read`], with everything `query` reads as of one moment.
+    fn read_together<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        struct Together<'c>(&'c Connection);
+        impl Drop for Together<'_> {
+            fn drop(&mut self) {
+                // Nothing was written, and a transaction that is over already is what is wanted.
+                let _ = run(self.0, "COMMIT");
+            }
+        }
+        fn run(conn: &Connection, statement: &str) -> rusqlite::Result<usize> {
+            conn.prepare_cached(statement)?.execute([])
+        }
+        self.read(|conn| {
+            run(conn, "BEGIN").map_err(sql)?;
+            query(Together(conn).0)
+        })
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {

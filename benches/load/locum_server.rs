@@ -99,7 +99,6 @@ async fn fill(vault: &Vault, grants: u64) -> Result<(), VaultError> {
     for start in (0..grants).step_by(TOGETHER as usize) {
         let writes = (start..grants.min(start + TOGETHER)).map(|n| {
             vault.connect(NewConnection {
-                id: vault.new_user_id(),
                 profile: Profile {
                     sub: bare::sub(n).parse().expect("21 digits"),
                     email: Some(format!("person{n}@example.org").parse().expect("an address")),

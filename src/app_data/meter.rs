@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use crate::clock::{Clock, Timestamp};
 use crate::google::drive::Cost;
 use crate::ids::UserId;
 
 /// How many people are remembered; of more, those asked for least are forgotten.
-const PEOPLE: u64 = 10_000;
+const PEOPLE: usize = 10_000;
 
 /// Quota units that a person's calls have cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Units {
 /// Counts units. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
 pub(super) struct Meter {
-    people: Cache<UserId, Arc<Mutex<Spent>>>,
+    people: Arc<Cache<UserId, Arc<Mutex<Spent>>>>,
     clock: Clock,
 }
 
@@ -47,11 +47,13 @@ impl Spent {
 
 impl Meter {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { people: Cache::new(PEOPLE), clock }
+        Self { people: Arc::new(Cache::new(PEOPLE)), clock }
     }
 
     pub(super) fn count(&self, user: UserId, cost: Cost) {
-        let spent = self.people.get_with(user, Arc::default);
+        let spent =
+            self.people.get_or_insert_with(&user, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let Ok(spent) = spent;
         let mut spent = spent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let units = spent.at(self.clock.now());
         units.total += u64::from(cost.units());

@@ -55,7 +55,7 @@ impl Bearer for PersonBearer {
             bytes
         };
         let request = TokenRequest {
-            user: self.person.user,
+            person: self.person.user.into(),
             client: self.person.client.as_ref(),
             scopes: Some(ScopeSet::parse(SCOPE)),
             min_ttl: None,

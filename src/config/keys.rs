@@ -232,7 +232,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "format": LogFormat, D("human"),
             "human or json.";
         "filter": LogFilter, D("info"),
-            "A level, or tracing directives such as info,locum=debug.";
+            "A level, or levels by module such as info,locum=debug.";
     }
     "metrics" {
         "listen": LoopbackAddress, N("127.0.0.1:9787"),
@@ -281,7 +281,7 @@ impl Kind {
             }
             Self::Flag => "true or false".to_owned(),
             Self::LogFormat => "\"human\" or \"json\"".to_owned(),
-            Self::LogFilter => "a level or tracing directives, such as \"info\" or \"info,locum=debug\"".to_owned(),
+            Self::LogFilter => "a level or levels by module, such as \"info\" or \"info,locum=debug\"".to_owned(),
             Self::AllowUsers => {
                 "\"anyone\", or a list of e-mail addresses and Workspace domains such as [\"you@example.org\", \"example.org\"]".to_owned()
             }

@@ -177,7 +177,7 @@ pub struct LimitsSection {
 pub struct LogSection {
     /// The form of a line.
     pub format: LogFormat,
-    /// A level or tracing directives.
+    /// A level, or levels by module.
     pub filter: String,
 }
 

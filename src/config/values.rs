@@ -158,7 +158,7 @@ fn text_of(text: &str, kind: Kind) -> Option<String> {
         Kind::Origins => is_origin(text),
         Kind::PopupRedirect => text == "postmessage" || is_origin(text),
         Kind::RedirectUris => web_url(text).is_some_and(|url| url.fragment().is_none()),
-        Kind::LogFilter => text.parse::<tracing_subscriber::EnvFilter>().is_ok(),
+        Kind::LogFilter => crate::telemetry::is_filter(text),
         _ => false,
     };
     valid.then(|| text.to_owned())

@@ -265,6 +265,7 @@ pub fn state(world: &World) -> Reply {
             "clients": clients,
             "kids": world.key_ids(),
             "counts": world.counts(),
+            "drive_counts": world.drive_counts(),
             "live_refresh_tokens": live_refresh_tokens,
             "faults": pending(world),
             "settings": world.settings(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::control::read;
+use super::drive::{DriveReason, DriveRefusal};
 use super::faults::{Endpoint, Fault};
 use super::reply::Reply;
 use super::world::World;
@@ -23,6 +24,12 @@ enum FaultKind {
     Huge,
     SlowDrip,
     OauthError,
+    Drive,
+    CutUpload,
+    KeepUpTo,
+    ForgetUpload,
+    CutDownload,
+    FlipByte,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +51,13 @@ struct FaultOrder {
     error: Option<String>,
     error_description: Option<String>,
     error_subtype: Option<String>,
+    /// Of a refusal of Drive.
+    reason: Option<DriveReason>,
+    /// Seconds.
+    retry_after: Option<u64>,
+    /// Which byte of a content.
+    #[serde(default)]
+    at: u64,
 }
 
 #[derive(Deserialize)]
@@ -127,5 +141,15 @@ fn fault(kind: FaultKind, order: FaultOrder) -> Fault {
             description: order.error_description,
             subtype: order.error_subtype,
         },
+        FaultKind::Drive => Fault::Drive(DriveRefusal {
+            status: order.status,
+            retry_after: order.retry_after,
+            ..order.reason.unwrap_or(DriveReason::BackendError).into()
+        }),
+        FaultKind::CutUpload => Fault::CutUpload { at: order.at },
+        FaultKind::KeepUpTo => Fault::KeepUpTo { at: order.at },
+        FaultKind::ForgetUpload => Fault::ForgetUpload,
+        FaultKind::CutDownload => Fault::CutDownload { at: order.at },
+        FaultKind::FlipByte => Fault::FlipByte { at: order.at },
     }
 }

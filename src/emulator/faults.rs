@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::drive::{DriveReason, DriveRefusal};
+use super::holds::{Gate, Hold};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +40,38 @@ pub enum Endpoint {
     Device,
     /// The authorization page.
     Authorize,
+    /// Drive, whatever the call.
+    Drive,
+    /// A page of a listing.
+    DriveList,
+    /// The metadata of a file.
+    DriveGet,
+    /// The content of a file.
+    DriveDownload,
+    /// A creation without content: a folder or an empty file.
+    DriveCreate,
+    /// A change of metadata alone.
+    DriveUpdate,
+    /// Content with `uploadType=media` or `multipart`.
+    DriveUpload,
+    /// The start of a resumable upload.
+    DriveStart,
+    /// Content for a resumable upload.
+    DriveChunk,
+    /// The question how far a resumable upload has come.
+    DriveStatus,
+    /// The end of a resumable upload by its caller.
+    DriveCancel,
+    /// A deletion.
+    DriveDelete,
+    /// New ids.
+    DriveIds,
+    /// The start page token.
+    DriveStartToken,
+    /// A page of changes.
+    DriveChanges,
+    /// `about`.
+    DriveAbout,
 }
 
 /// What happens to a request.
@@ -88,6 +121,32 @@ pub enum Fault {
         /// `error_subtype`, for example `invalid_rapt`.
         subtype: Option<String>,
     },
+    /// Does nothing and answers a refusal of Drive, in its own words. A refused page token
+    /// ([`DriveReason::Invalid`]) meets only requests that carry one.
+    Drive(DriveRefusal),
+    /// Keeps the content of an upload up to this byte of the whole, then breaks the connection. A resumable
+    /// upload waits for the request that brings the byte; a multipart upload keeps nothing.
+    CutUpload {
+        /// How many bytes of the content are kept.
+        at: u64,
+    },
+    /// Drops what a resumable upload brings from this byte on, and says so: 308 with what is kept.
+    KeepUpTo {
+        /// How many bytes of the content are kept.
+        at: u64,
+    },
+    /// Forgets the resumable upload that the request belongs to: 404.
+    ForgetUpload,
+    /// Breaks the connection of a download before this byte of the file.
+    CutDownload {
+        /// How many bytes of the content are sent.
+        at: u64,
+    },
+    /// Sends one byte of a file wrong, so that its checksum does not match.
+    FlipByte {
+        /// Which byte of the content.
+        at: u64,
+    },
 }
 
 impl Fault {
@@ -102,70 +161,35 @@ impl Fault {
         Self::Status { code, body: r#"{"error":"temporarily_unavailable"}"#.to_owned(), headers }
     }
 
+    /// A refusal of Drive with its usual status and words.
+    pub fn drive(reason: DriveReason) -> Self {
+        Self::Drive(reason.into())
+    }
+
+    /// Whether it answers instead of the endpoint.
+    pub(super) const fn answers(&self) -> bool {
+        matches!(
+            self,
+            Self::Status { .. } | Self::Html(_) | Self::Huge(_) | Self::OAuthError { .. } | Self::Drive(_)
+        )
+    }
+
+    /// Whether it changes what becomes of content, which only the endpoint itself can do.
+    pub(super) const fn is_of_content(&self) -> bool {
+        matches!(
+            self,
+            Self::CutUpload { .. }
+                | Self::KeepUpTo { .. }
+                | Self::ForgetUpload
+                | Self::CutDownload { .. }
+                | Self::FlipByte { .. }
+        )
+    }
+
     /// An OAuth error.
     pub fn oauth(status: u16, error: &str, description: &str) -> Self {
         let description = Some(description.to_owned());
         Self::OAuthError { status, error: error.to_owned(), description, subtype: None }
-    }
-}
-
-/// The inside of a hold: requests wait here.
-#[derive(Clone, Debug)]
-pub struct Gate {
-    open: watch::Receiver<bool>,
-    waiting: watch::Sender<usize>,
-}
-
-impl Gate {
-    /// Waits until the handle releases or is dropped.
-    pub async fn pass(&self) {
-        self.waiting.send_modify(|count| *count += 1);
-        let _counted = Counted(&self.waiting);
-        let mut open = self.open.clone();
-        // An error means that the handle is gone, which releases too.
-        let _released = open.wait_for(|open| *open).await;
-    }
-}
-
-/// Takes a held request out of the count even when its client hangs up and the wait is dropped.
-struct Counted<'a>(&'a watch::Sender<usize>);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// The outside of a hold. Dropping it releases, so that a failing test does not hang.
-#[derive(Debug)]
-pub struct Hold {
-    open: watch::Sender<bool>,
-    waiting: watch::Receiver<usize>,
-}
-
-impl Hold {
-    fn pair() -> (Self, Gate) {
-        let (open, opened) = watch::channel(false);
-        let (count, waiting) = watch::channel(0);
-        (Self { open, waiting }, Gate { open: opened, waiting: count })
-    }
-
-    /// Lets every held request go on, and those that come later.
-    pub fn release(&self) {
-        self.open.send_replace(true);
-    }
-
-    /// How many requests are held right now.
-    pub fn waiting(&self) -> usize {
-        *self.waiting.borrow()
-    }
-
-    /// Resolves once at least `count` requests are held. Never resolves if so many never come.
-    pub async fn reached(&self, count: usize) {
-        let mut waiting = self.waiting.clone();
-        if waiting.wait_for(|held| *held >= count).await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }
 
@@ -249,13 +273,19 @@ impl Faults {
 
     /// What the request now arriving meets; the first of `endpoints` with a fault decides.
     pub(super) fn take(&self, endpoints: &[Endpoint]) -> Option<Fault> {
+        self.take_where(endpoints, |fault| !fault.is_of_content())
+    }
+
+    /// The same for a fault that fits the request. One that does not stays where it is, and keeps those
+    /// behind it waiting.
+    pub(super) fn take_where(&self, endpoints: &[Endpoint], fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
         if self.scripted.load(Ordering::SeqCst) == 0 {
             return None;
         }
         let mut queues = self.queues();
         for endpoint in endpoints {
             let Some(queue) = queues.get_mut(endpoint) else { continue };
-            let Some(front) = queue.front_mut() else { continue };
+            let Some(front) = queue.front_mut().filter(|front| fits(&front.fault)) else { continue };
             let fault = front.fault.clone();
             if let Some(left) = &mut front.left {
                 *left -= 1;

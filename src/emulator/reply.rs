@@ -55,6 +55,11 @@ impl Reply {
         Self { status, content_type: "application/json; charset=utf-8", headers: Vec::new(), body }
     }
 
+    /// No body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, content_type: "text/plain; charset=utf-8", headers: Vec::new(), body: String::new() }
+    }
+
     /// A page.
     pub fn page(status: u16, page: maud::Markup) -> Self {
         Self {

@@ -10,7 +10,7 @@ use super::people::Counts;
 use super::reply::Reply;
 use super::serving::{serve, whole};
 use super::world::World;
-use super::{consent, control, device, fault_orders, inspect, oauth, pages};
+use super::{consent, control, device, drive, fault_orders, inspect, oauth, pages};
 
 /// The largest body that is read.
 const MAX_BODY: usize = 256 * 1024;
@@ -26,6 +26,16 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     ("GET", "/tokeninfo", "what an access token or ID token says"),
     ("POST", "/device/code", "begins the device flow"),
     ("GET", "/device", "where a person types the code of a device"),
+    (
+        "GET",
+        "/drive/v3/files",
+        "app data: list, get, create, change, delete; uploads under /upload/drive/v3/files",
+    ),
+    (
+        "GET",
+        "/drive/v3/changes",
+        "what changed in the app data since a token of /drive/v3/changes/startPageToken",
+    ),
     ("GET", "/emulator/state", "people, clients, counts and settings"),
     (
         "POST",
@@ -42,6 +52,12 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
         "POST",
         "/emulator/faults",
         "{\"endpoint\": \"token\", \"fault\": \"status\", \"status\": 503, \"times\": 2}, {\"clear\": \"all\"}",
+    ),
+    (
+        "POST",
+        "/emulator/drive",
+        "app data from outside: {\"person\": …, \"action\": \"put\", \"path\": \"a/b.txt\", \"text\": …}; \
+         list, read, remove, rename, erase, quota, …",
     ),
     ("POST", "/emulator/keys/rotate", "signs with a new key from now on"),
     ("POST", "/emulator/withdraw", "ends a grant as on the account page: {\"person\": …, \"project\": …}"),
@@ -205,6 +221,10 @@ async fn settings(world: web::Data<World>, request: HttpRequest, body: web::Byte
     controlled(&request, || control::change_settings(&world, &body))
 }
 
+async fn app_data(world: web::Data<World>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    controlled(&request, || drive::control::steer(&world, &body))
+}
+
 async fn faults(world: web::Data<World>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     controlled(&request, || fault_orders::script_fault(&world, &body))
 }
@@ -227,6 +247,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
     for path in ["/o/oauth2/v2/auth", "/o/oauth2/auth"] {
         config.service(web::resource(path).get(authorize).post(authorize_answer));
     }
+    drive::configure(config);
     config
         .service(web::resource("/").get(index))
         .service(web::resource("/emulator.css").get(css))
@@ -239,6 +260,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .service(web::resource("/emulator/codes").post(codes))
         .service(web::resource("/emulator/people").post(people))
         .service(web::resource("/emulator/clients").post(clients))
+        .service(web::resource("/emulator/drive").post(app_data))
         .service(web::resource("/emulator/faults").post(faults))
         .service(web::resource("/emulator/keys/rotate").post(rotate))
         .service(web::resource("/emulator/withdraw").post(withdraw))

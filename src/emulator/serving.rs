@@ -1,4 +1,4 @@
-//! How a reply leaves: whole, or as a scripted fault wants it.
+//! How an answer leaves: whole, or as a scripted fault wants it.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures_util::stream;
 
+use super::drive::Transfer;
 use super::faults::{Endpoint, Fault};
 use super::reply::Reply;
 use super::world::World;
@@ -16,7 +17,62 @@ use super::world::World;
 const CHUNK: usize = 64 * 1024;
 
 /// A second handle to the connection's socket, with which a fault can cut it.
-struct Socket(Arc<OwnedFd>);
+#[derive(Clone, Debug)]
+pub(super) struct Socket(Arc<OwnedFd>);
+
+impl Socket {
+    /// The socket that a request came by.
+    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
+        request.conn_data::<Self>().cloned()
+    }
+
+    /// Cuts the connection in both directions.
+    pub(super) fn shut(&self) {
+        // The peer may have gone already, which is what is wanted.
+        let _gone = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+}
+
+/// What an endpoint answers.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// A text that is there.
+    Whole(Reply),
+    /// The content of a file.
+    Content(Box<Transfer>),
+    /// A connection that ends.
+    Cut,
+}
+
+impl From<Reply> for Outgoing {
+    fn from(reply: Reply) -> Self {
+        Self::Whole(reply)
+    }
+}
+
+impl Outgoing {
+    /// Sends it as it is.
+    pub(super) fn send(self, request: &HttpRequest) -> HttpResponse {
+        match self {
+            Self::Whole(reply) => whole(reply),
+            Self::Content(transfer) => transfer.send(),
+            Self::Cut => cut(request),
+        }
+    }
+
+    fn halved(self) -> Self {
+        match self {
+            Self::Whole(mut reply) => {
+                let middle = reply.body.len() / 2;
+                let cut = (0..=middle).rev().find(|place| reply.body.is_char_boundary(*place));
+                reply.body.truncate(cut.unwrap_or(0));
+                Self::Whole(reply)
+            }
+            Self::Content(transfer) => Self::Content(Box::new(transfer.halved())),
+            Self::Cut => Self::Cut,
+        }
+    }
+}
 
 /// Keeps a handle to each connection's socket; given to the server's `on_connect`.
 pub(super) fn remember_socket(connection: &dyn std::any::Any, data: &mut actix_web::dev::Extensions) {
@@ -28,14 +84,14 @@ pub(super) fn remember_socket(connection: &dyn std::any::Any, data: &mut actix_w
 }
 
 fn cut(request: &HttpRequest) -> HttpResponse {
-    if let Some(Socket(socket)) = request.conn_data::<Socket>() {
-        // The peer may have gone already, which is what is wanted.
-        let _gone = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+    if let Some(socket) = Socket::of(request) {
+        socket.shut();
     }
     HttpResponse::NoContent().force_close().finish()
 }
 
-fn begin(reply: &Reply) -> HttpResponseBuilder {
+/// Status and header fields.
+pub(super) fn begin(reply: &Reply) -> HttpResponseBuilder {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CONTENT_TYPE, reply.content_type));
@@ -67,40 +123,49 @@ pub(super) async fn serve(
     request: &HttpRequest,
     work: impl FnOnce() -> Reply,
 ) -> HttpResponse {
-    let Some(fault) = world.faults().take(endpoints) else { return whole(work()) };
+    match world.faults().take(endpoints) {
+        None => whole(work()),
+        Some(fault) => under(fault, request, async { work().into() }).await,
+    }
+}
+
+/// Carries a request out under a fault.
+pub(super) async fn under(
+    fault: Fault,
+    request: &HttpRequest,
+    work: impl Future<Output = Outgoing>,
+) -> HttpResponse {
     match fault {
         Fault::Delay(wait) => {
             tokio::time::sleep(wait).await;
-            whole(work())
+            work.await.send(request)
         }
         Fault::Hold(gate) => {
             gate.pass().await;
-            whole(work())
+            work.await.send(request)
         }
         Fault::HoldAnswer(gate) => {
-            let reply = work();
+            let outgoing = work.await;
             gate.pass().await;
-            whole(reply)
+            outgoing.send(request)
         }
         Fault::Drop => cut(request),
         Fault::DropAfterDoing => {
-            work();
+            work.await;
             cut(request)
         }
         Fault::Status { code, body, headers } => scripted(code, body, &headers),
-        Fault::Malformed => {
-            let mut reply = work();
-            let middle = reply.body.len() / 2;
-            let cut = (0..=middle).rev().find(|place| reply.body.is_char_boundary(*place));
-            reply.body.truncate(cut.unwrap_or(0));
-            whole(reply)
-        }
+        Fault::Malformed => work.await.halved().send(request),
         Fault::Html(code) => {
             let body = "<!DOCTYPE html><html><title>Error</title><p>That's an error.</html>".to_owned();
             scripted(code, body, &[("Content-Type".to_owned(), "text/html; charset=UTF-8".to_owned())])
         }
         Fault::Huge(bytes) => huge(bytes),
-        Fault::SlowDrip { piece, every } => drip(work(), piece.max(1), every),
+        Fault::SlowDrip { piece, every } => match work.await {
+            Outgoing::Whole(reply) => drip(reply, piece.max(1), every),
+            Outgoing::Content(transfer) => transfer.dripping(piece.max(1), every).send(),
+            Outgoing::Cut => cut(request),
+        },
         Fault::OAuthError { status, error, description, subtype } => {
             let mut body = serde_json::json!({ "error": error });
             if let Some(description) = description {
@@ -111,6 +176,13 @@ pub(super) async fn serve(
             }
             whole(Reply::private(status, &body))
         }
+        Fault::Drive(refusal) => whole(refusal.into()),
+        // These are looked for by the endpoints that they concern.
+        Fault::CutUpload { .. }
+        | Fault::KeepUpTo { .. }
+        | Fault::ForgetUpload
+        | Fault::CutDownload { .. }
+        | Fault::FlipByte { .. } => work.await.send(request),
     }
 }
 

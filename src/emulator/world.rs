@@ -11,6 +11,7 @@ use url::Url;
 
 use super::access_tokens::{Opens, Sealer};
 use super::device::Devices;
+use super::drive::Drives;
 use super::faults::Faults;
 use super::grants::{Code, Grants};
 use super::id_tokens::Cache;
@@ -48,6 +49,7 @@ pub(super) struct State {
     pub(super) grants: Grants,
     pub(super) devices: Devices,
     pub(super) id_tokens: Cache,
+    pub(super) drive: Drives,
     pub(super) counts: Counts,
     pub(super) refreshes_of: HashMap<Sub, u64>,
 }
@@ -197,6 +199,9 @@ impl World {
 
     /// Ends the person's grant for a project, as on Google's account page: every token of every client
     /// of the project dies. Returns whether there was one.
+    ///
+    /// The app data stays: Google removes it when the person disconnects the app in *Drive's* settings, which
+    /// [`World::erase_app_data`] does.
     pub fn withdraw_consent(&self, sub: &Sub, project: &str) -> bool {
         self.state().grants.withdraw(sub, project)
     }

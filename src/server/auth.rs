@@ -19,7 +19,7 @@ use super::problem::{Code, Problem};
 use crate::api_keys::{Action, ApiKey};
 use crate::ids::{UserId, UserRef};
 use crate::sessions::SessionUser;
-use crate::tokens::{Reach, ResolveError};
+use crate::tokens::{Person, Reach, ResolveError};
 use crate::vault::UserBinding;
 
 const KEY_PREFIX: &str = "locum_";
@@ -69,21 +69,26 @@ impl Caller {
 
     /// The row of the user that the caller names. Whoever is out of reach looks like nobody.
     pub(super) async fn resolve(&self, context: &Context, user: &UserRef) -> Result<UserId, Problem> {
-        let id = match (context.state.tokens.resolve(user).await, user) {
+        self.resolve_person(context, user).await.map(|person| person.id)
+    }
+
+    /// As [`Caller::resolve`], with what was read on the way to it.
+    pub(super) async fn resolve_person(&self, context: &Context, user: &UserRef) -> Result<Person, Problem> {
+        let person = match (context.state.tokens.resolve(user).await, user) {
             (_, UserRef::Me) => return Err(Problem::new(Code::SessionRequired)),
-            (Ok(id), _) => id,
+            (Ok(person), _) => person,
             // For a bound caller only the people within reach count.
             (Err(ResolveError::Ambiguous), UserRef::Email(email)) if self.only_users().is_some() => {
                 let found = context.state.vault.find_users_by_email(email).await?;
                 match found.into_iter().filter(|id| self.reaches(*id)).collect::<Vec<_>>().as_slice() {
                     [] => return Err(ResolveError::NotFound.into()),
-                    [only] => *only,
+                    [only] => (*only).into(),
                     _ => return Err(ResolveError::Ambiguous.into()),
                 }
             }
             (Err(error), _) => return Err(error.into()),
         };
-        if self.reaches(id) { Ok(id) } else { Err(ResolveError::NotFound.into()) }
+        if self.reaches(person.id) { Ok(person) } else { Err(ResolveError::NotFound.into()) }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::google::CodeRefusal;
-use crate::ids::{ClientName, Email, Sub, UserId};
+use crate::ids::{ClientName, Email, Sub};
 use crate::scopes::ScopeSet;
 use crate::vault::Profile;
 
@@ -120,13 +120,13 @@ pub(super) fn warnings(offline: bool, expires_in: Option<i64>) -> Vec<Warning> {
 /// What is remembered of a code, sealed in the vault.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Remembered {
-    Success { answer: Box<ExchangeAnswer>, user: i64, session_epoch: i64 },
+    Success { answer: Box<ExchangeAnswer>, session_epoch: i64 },
     Refused(RememberedRefusal),
 }
 
 impl Remembered {
-    pub(super) fn success(answer: ExchangeAnswer, user: UserId, session_epoch: i64) -> Self {
-        Self::Success { answer: Box::new(answer), user: user.0, session_epoch }
+    pub(super) fn success(answer: ExchangeAnswer, session_epoch: i64) -> Self {
+        Self::Success { answer: Box::new(answer), session_epoch }
     }
 }
 

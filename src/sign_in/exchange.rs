@@ -10,8 +10,8 @@ use crate::config::{Admission, Client, RedirectProblem, RedirectUri, Source};
 use crate::google::{
     ClientCredentials, CodeExchange, Expectation, GoogleError, IdClaims, RevocableToken, TokenAnswer,
 };
-use crate::ids::{ClientName, OAuthClientId, UserRef};
-use crate::vault::{CodeMarks, NewConnection, NewGrant, NewRedemption, Profile, User, VaultError};
+use crate::ids::{ClientName, OAuthClientId, UserId, UserRef};
+use crate::vault::{CodeMarks, Grant, NewConnection, NewGrant, NewRedemption, Profile, User, VaultError};
 
 /// Google's limit for a code is 256 bytes; anything much longer is something else.
 const MAX_CODE: usize = 512;
@@ -134,9 +134,9 @@ impl Inner {
         marks: CodeMarks,
     ) -> Result<Exchanged, SignInError> {
         if let Some(known) = self.vault.load_redemption(&marks).await? {
-            return match known.answer {
+            return match (known.answer, known.user) {
                 _ if known.same_key && !known.same_request => Err(SignInError::IdempotencyKeyReused),
-                Some(answer) if known.same_key => self.replay(&answer).await,
+                (Some(answer), user) if known.same_key => self.replay(&answer, user).await,
                 _ => Err(SignInError::CodeSpent),
             };
         }
@@ -190,18 +190,15 @@ impl Inner {
         };
         let mut tries = 0;
         loop {
-            let user = match self.vault.find_user_by_sub(&claims.sub).await? {
-                Some(id) => self.vault.load_user(id).await?,
-                None => None,
-            };
-            let Some(admission) = self.admit(&claims, user.as_ref()) else {
+            let known = self.vault.load_connected(&claims.sub).await?;
+            let Some(admission) = self.admit(&claims, known.as_ref().map(|(user, _)| user)) else {
                 self.remember(marks, RememberedRefusal::UserNotAllowed).await;
-                if user.is_none() {
+                if known.is_none() {
                     self.give_back(&answer);
                 }
                 return Err(SignInError::UserNotAllowed);
             };
-            match self.save(client, &claims, admission, user, marks, &answer).await {
+            match self.save(client, &claims, admission, known, marks, &answer).await {
                 // The person connected elsewhere, was forgotten or refreshed: decide on what is there now.
                 Err(SignInError::Vault(VaultError::Conflict)) if tries < TRIES => {}
                 // Google gives these tokens once.
@@ -229,18 +226,15 @@ impl Inner {
         client: &Client,
         claims: &IdClaims,
         admission: Admission,
-        user: Option<User>,
+        known: Option<(User, Vec<Grant>)>,
         marks: CodeMarks,
         answer: &TokenAnswer,
     ) -> Result<Exchanged, SignInError> {
-        let stored = match &user {
-            Some(user) => self
-                .vault
-                .load_grants_of(user.id)
-                .await?
-                .into_iter()
-                .find(|grant| grant.client_id == client.client_id),
-            None => None,
+        let (user, stored) = match known {
+            Some((user, grants)) => {
+                (Some(user), grants.into_iter().find(|grant| grant.client_id == client.client_id))
+            }
+            None => (None, None),
         };
         let decided = self.decide(client, stored, answer).await?;
         let profile = Profile {
@@ -268,17 +262,13 @@ impl Inner {
         let names = changed_names(user.as_ref(), &profile);
         // Everybody begins in epoch 0.
         let session_epoch = user.as_ref().map_or(0, |user| user.session_epoch);
-        let remember = |user| {
-            let remembered = Remembered::success(told.clone(), user, session_epoch);
-            serde_json::to_vec(&remembered).expect("an answer is plain strings and numbers")
-        };
-        let id = user.as_ref().map_or_else(|| self.vault.new_user_id(), |user| user.id);
+        let remembered = serde_json::to_vec(&Remembered::success(told.clone(), session_epoch))
+            .expect("an answer is plain strings and numbers");
         let connection = NewConnection {
-            id,
             profile,
             grant: NewGrant { client_id: client.client_id.clone(), change: decided.change },
             seen: user.map(|user| (user, decided.seen)),
-            redemption: Some(NewRedemption { marks, answer: remember(id) }),
+            redemption: Some(NewRedemption { marks, answer: remembered }),
         };
         let connected = self.vault.connect(connection).await?;
         self.tokens.changed(connected.user.id, names);
@@ -315,13 +305,13 @@ impl Inner {
     }
 
     /// The first answer again, for the same code and idempotency key.
-    async fn replay(&self, remembered: &[u8]) -> Result<Exchanged, SignInError> {
+    async fn replay(&self, remembered: &[u8], user: Option<UserId>) -> Result<Exchanged, SignInError> {
         match serde_json::from_slice(remembered) {
-            Ok(Remembered::Success { answer, user, session_epoch }) => {
+            Ok(Remembered::Success { answer, session_epoch }) => {
                 // An answer is also a session: none after the person's sessions were ended.
                 let user = self
                     .vault
-                    .load_user(crate::ids::UserId(user))
+                    .load_user(user.ok_or(SignInError::CodeSpent)?)
                     .await?
                     .filter(|user| user.session_epoch == session_epoch)
                     .ok_or(SignInError::CodeSpent)?;

@@ -48,16 +48,12 @@ impl SignIn {
             .verify(&id_token, &expect)
             .await
             .map_err(|error| SignInError::from_verification(error, false))?;
-        let user = match inner.vault.find_user_by_sub(&claims.sub).await? {
-            Some(id) => inner.vault.load_user(id).await?,
-            None => None,
-        };
-        let user = user.ok_or(SignInError::NotConnected)?;
+        let known = inner.vault.load_connected(&claims.sub).await?;
+        let (user, grants) = known.ok_or(SignInError::NotConnected)?;
         // The rule that the session will be held to.
         if !inner.config.allow_users.still_admits(&user.profile.admitted_by) {
             return Err(SignInError::UserNotAllowed);
         }
-        let grants = inner.vault.load_grants_of(user.id).await?;
         if grants.iter().all(|grant| grant.state == GrantState::Revoking) {
             return Err(SignInError::NotConnected);
         }

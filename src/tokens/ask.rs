@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::held::Held;
 use crate::clock::Timestamp;
 use crate::google::ClientFault;
 use crate::grant::GrantState;
@@ -41,11 +42,25 @@ impl Reach {
     }
 }
 
+/// Whom a caller means, with what was read to find out. For one request only: it is not told of changes.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The person's row.
+    pub id: UserId,
+    pub(super) held: Option<Arc<[Held]>>,
+}
+
+impl From<UserId> for Person {
+    fn from(id: UserId) -> Self {
+        Self { id, held: None }
+    }
+}
+
 /// Which token is asked for.
 #[derive(Clone, Debug)]
 pub struct TokenRequest<'a> {
     /// Whose.
-    pub user: UserId,
+    pub person: Person,
     /// Of which client's grant; may be left out where there is only one.
     pub client: Option<&'a ClientName>,
     /// What it must open.

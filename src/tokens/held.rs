@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use super::{HandedToken, Inner, TokenError, TokenRequest, TokenSource};
+use super::cache::Ticket;
+use super::{HandedToken, Inner, Person, ResolveError, TokenError, TokenRequest, TokenSource};
 use crate::clock::Timestamp;
 use crate::grant::GrantState;
-use crate::ids::{ClientName, GrantId, UserId};
+use crate::ids::{ClientName, GrantId, Sub, UserId};
 use crate::scopes::ScopeSet;
 use crate::secret::AccessToken;
 use crate::vault::{Grant, VaultError};
@@ -87,8 +88,21 @@ impl Inner {
     }
 
     pub(super) async fn load_held(&self, user: UserId) -> Result<Arc<[Held]>, TokenError> {
-        let ticket = self.users.ticket(&user);
+        let ticket = self.users.ticket();
         let grants = self.vault.load_grants_of(user).await?;
+        Ok(self.keep(user, &grants, ticket)?)
+    }
+
+    /// Whoever is known has a grant.
+    pub(super) async fn load_person(&self, sub: &Sub) -> Result<Person, ResolveError> {
+        let ticket = self.users.ticket();
+        let grants = self.vault.load_grants_by_sub(sub).await?;
+        let id = grants.first().ok_or(ResolveError::NotFound)?.user;
+        let held = self.keep(id, &grants, ticket)?;
+        Ok(Person { id, held: Some(held) })
+    }
+
+    fn keep(&self, user: UserId, grants: &[Grant], ticket: Ticket) -> Result<Arc<[Held]>, VaultError> {
         let held: Arc<[Held]> =
             grants.iter().map(|grant| self.hold(grant)).collect::<Result<Vec<_>, _>>()?.into();
         self.users.fill(user, held.clone(), ticket);

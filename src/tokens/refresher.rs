@@ -271,7 +271,7 @@ impl Inner {
         if let Some(narrow) = narrow {
             let key = (grant.id, grant.token_generation, narrow);
             if self.narrowed.get(&key).is_some_and(|token| goal.is_refused(&token.access_token)) {
-                self.narrowed.invalidate(&key);
+                self.narrowed.remove(&key);
             }
             return Ok(());
         }

@@ -1,11 +1,17 @@
 //! Grants: what a user gave a client, with its tokens.
 
-use ring::digest::{SHA512, digest};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+mod load;
+mod refresh_hashes;
+mod row;
 
-use super::keyring::{Keyring, Lookup};
-use super::seal::{Place, RowFields, Sealed};
-use super::{Vault, VaultError, sql, whole_row};
+use rusqlite::Connection;
+
+use self::refresh_hashes::DoubleHashes;
+use super::keyring::Lookup;
+use super::rows::Cluster;
+use super::seal::{Place, Sealed};
+use super::users::User;
+use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::grant::GrantState;
 use crate::ids::{GrantId, OAuthClientId, UserId};
@@ -45,6 +51,8 @@ pub struct Grant {
     /// While revoking: until when Google is asked again.
     pub revoke_until: Option<Timestamp>,
     revision: i64,
+    /// The user's, so that a person's grants are found without their own row.
+    sub_lookup: [u8; 32],
     sealed: SealedTokens,
 }
 
@@ -133,131 +141,6 @@ pub struct GrantCounts {
     pub next_expiry: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, user_id, client_id, scopes, state, cause, since, token_generation, revision, \
-     refresh_token, refresh_expires_at, refresh_prefix, refresh_hash, refresh_hash_b64, \
-     access_token, access_expires_at, connected_at, refreshed_at, revoke_until, mac";
-
-impl Grant {
-    /// Reads a row and checks its MAC. The outer error is SQLite's, the inner one a damaged row.
-    fn from_sql(row: &Row<'_>, keys: &Keyring) -> rusqlite::Result<Result<Self, VaultError>> {
-        Ok(whole_row(TABLE, row, Self::read)?.and_then(|(grant, scopes, mac)| {
-            let grant = grant.ok_or_else(|| VaultError::damaged(TABLE, row.get(0).unwrap_or_default()))?;
-            keys.verify_row(TABLE, grant.id.0, &grant.fields(keys, &scopes), &mac).map(|()| grant)
-        }))
-    }
-
-    /// The row with its scopes as they are stored, and its MAC; no grant when the state or the client
-    /// cannot be read.
-    fn read(row: &Row<'_>) -> rusqlite::Result<(Option<Self>, String, Vec<u8>)> {
-        let state: String = row.get(4)?;
-        let cause: Option<String> = row.get(5)?;
-        let client_id: String = row.get(2)?;
-        let scopes: String = row.get(3)?;
-        let mac = row.get(19)?;
-        let time = |seconds: Option<i64>| seconds.map(Timestamp::from_unix);
-        let (Some(state), Ok(client_id)) =
-            (GrantState::from_codes(&state, cause.as_deref()), client_id.parse())
-        else {
-            return Ok((None, scopes, mac));
-        };
-        let grant = Self {
-            id: GrantId(row.get(0)?),
-            user: UserId(row.get(1)?),
-            client_id,
-            scopes: ScopeSet::parse(&scopes),
-            state,
-            since: Timestamp::from_unix(row.get(6)?),
-            token_generation: row.get(7)?,
-            refresh_expires_at: time(row.get(10)?),
-            access_expires_at: time(row.get(15)?),
-            connected_at: Timestamp::from_unix(row.get(16)?),
-            refreshed_at: Timestamp::from_unix(row.get(17)?),
-            revoke_until: time(row.get(18)?),
-            revision: row.get(8)?,
-            sealed: SealedTokens {
-                refresh: row.get::<_, Option<Vec<u8>>>(9)?.map(Sealed),
-                prefix: row.get(11)?,
-                hash: row.get(12)?,
-                hash_b64: row.get(13)?,
-                access: row.get::<_, Option<Vec<u8>>>(14)?.map(Sealed),
-            },
-        };
-        Ok((Some(grant), scopes, mac))
-    }
-
-    /// The columns in the order in which the MAC covers them. `scopes` is the column's own text: a
-    /// later locum may normalise scopes differently and must still read old rows.
-    fn fields(&self, keys: &Keyring, scopes: &str) -> RowFields {
-        let time = |time: Option<Timestamp>| time.map(Timestamp::unix);
-        let lookup = |lookup: &Option<[u8; 32]>| lookup.map(Vec::from);
-        keys.row(TABLE, self.id.0)
-            .int(self.user.0)
-            .text(self.client_id.as_str())
-            .text(scopes)
-            .text(self.state.code())
-            .maybe_text(self.state.cause())
-            .int(self.since.unix())
-            .int(self.token_generation)
-            .int(self.revision)
-            .sealed(self.sealed.refresh.as_ref())
-            .maybe_int(time(self.refresh_expires_at))
-            .maybe_bytes(lookup(&self.sealed.prefix).as_deref())
-            .maybe_bytes(lookup(&self.sealed.hash).as_deref())
-            .maybe_bytes(lookup(&self.sealed.hash_b64).as_deref())
-            .sealed(self.sealed.access.as_ref())
-            .maybe_int(time(self.access_expires_at))
-            .int(self.connected_at.unix())
-            .int(self.refreshed_at.unix())
-            .maybe_int(time(self.revoke_until))
-    }
-
-    /// Writes the row: an insert for the first revision, else an update of the one before.
-    fn write(&self, conn: &Connection, scopes: &str, mac: &[u8]) -> Result<(), VaultError> {
-        let time = |time: Option<Timestamp>| time.map(Timestamp::unix);
-        let statement = if self.revision == 1 {
-            "INSERT INTO grants (id, user_id, client_id, scopes, state, cause, since, token_generation, revision, \
-             refresh_token, refresh_expires_at, refresh_prefix, refresh_hash, refresh_hash_b64, \
-             access_token, access_expires_at, connected_at, refreshed_at, revoke_until, mac) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) \
-             ON CONFLICT DO NOTHING"
-        } else {
-            "UPDATE grants SET scopes = ?4, state = ?5, cause = ?6, since = ?7, token_generation = ?8, \
-             revision = ?9, refresh_token = ?10, refresh_expires_at = ?11, refresh_prefix = ?12, \
-             refresh_hash = ?13, refresh_hash_b64 = ?14, access_token = ?15, access_expires_at = ?16, \
-             connected_at = ?17, refreshed_at = ?18, revoke_until = ?19, mac = ?20 \
-             WHERE id = ?1 AND user_id = ?2 AND client_id = ?3 AND revision = ?9 - 1"
-        };
-        let changed = conn
-            .prepare_cached(statement)
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    self.id.0,
-                    self.user.0,
-                    self.client_id.as_str(),
-                    scopes,
-                    self.state.code(),
-                    self.state.cause(),
-                    self.since.unix(),
-                    self.token_generation,
-                    self.revision,
-                    self.sealed.refresh.as_ref().map(|s| &s.0),
-                    time(self.refresh_expires_at),
-                    self.sealed.prefix,
-                    self.sealed.hash,
-                    self.sealed.hash_b64,
-                    self.sealed.access.as_ref().map(|s| &s.0),
-                    time(self.access_expires_at),
-                    self.connected_at.unix(),
-                    self.refreshed_at.unix(),
-                    time(self.revoke_until),
-                    mac,
-                ])
-            })
-            .map_err(sql)?;
-        if changed == 1 { Ok(()) } else { Err(VaultError::Conflict) }
-    }
-}
-
 type WriteGrant = Box<dyn FnOnce(&Connection) -> Result<(), VaultError> + Send>;
 
 impl Vault {
@@ -310,17 +193,22 @@ impl Vault {
         grant.revoke_until = change.revoke_until;
     }
 
-    /// Seals and MACs the grant for writing.
-    fn writing(&self, grant: Grant) -> WriteGrant {
+    /// MACs the grant for writing in the place of `old`.
+    fn writing(&self, grant: Grant, old: Option<&Grant>) -> WriteGrant {
         let scopes = grant.scopes.to_string();
         let mac = self.0.keys.row_mac(&grant.fields(&self.0.keys, &scopes));
-        Box::new(move |conn| grant.write(conn, &scopes, &mac))
+        let write = match old {
+            None => Grant::insert,
+            Some(old) if old.is_indexed_as(&grant) => Grant::update_unindexed,
+            Some(_) => Grant::update,
+        };
+        Box::new(move |conn| write(&grant, conn, &scopes, &mac))
     }
 
     /// The grant an exchange leaves, and the job that writes it.
     pub(super) fn prepare_grant(
         &self,
-        user: UserId,
+        user: &User,
         old: Option<&Grant>,
         new: NewGrant,
         now: Timestamp,
@@ -328,8 +216,9 @@ impl Vault {
         let mut grant = match old {
             Some(old) => Grant { revision: old.revision + 1, ..old.clone() },
             None => Grant {
-                id: GrantId(self.0.rng.row_id()),
-                user,
+                id: GrantId(Cluster::of_row(user.id.0).new_id(&self.0.rng)),
+                user: user.id,
+                sub_lookup: user.sub_lookup,
                 client_id: new.client_id,
                 scopes: ScopeSet::default(),
                 state: GrantState::Active,
@@ -346,7 +235,7 @@ impl Vault {
         };
         grant.connected_at = now;
         self.apply(&mut grant, new.change, now);
-        let write = self.writing(grant.clone());
+        let write = self.writing(grant.clone(), old);
         (grant, write)
     }
 
@@ -359,117 +248,13 @@ impl Vault {
         let erases =
             matches!(change.access, AccessChange::Erase) || change.state == Some(GrantState::Revoking);
         self.apply(&mut grant, change, self.0.clock.now());
-        let write = self.writing(grant.clone());
+        let write = self.writing(grant.clone(), Some(seen));
         if erases {
             self.0.writer.erase(write).await?;
         } else {
             self.write(write).await?;
         }
         Ok(grant)
-    }
-
-    /// One grant.
-    ///
-    /// # Errors
-    /// When the vault cannot be read or the row is damaged.
-    pub async fn load_grant(&self, id: GrantId) -> Result<Option<Grant>, VaultError> {
-        self.read(|conn| {
-            let mut statement =
-                conn.prepare_cached(&format!("SELECT {COLUMNS} FROM grants WHERE id = ?")).map_err(sql)?;
-            let grant = statement
-                .query_row([id.0], |row| Grant::from_sql(row, &self.0.keys))
-                .optional()
-                .map_err(sql)?;
-            grant.transpose()
-        })
-    }
-
-    /// Every grant of a user, in the order of the clients' ids.
-    ///
-    /// # Errors
-    /// When the vault cannot be read or a row is damaged.
-    pub async fn load_grants_of(&self, user: UserId) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants("WHERE user_id = ? ORDER BY client_id", [user.0])?.into_iter().collect()
-    }
-
-    /// A client's active grants that Google last saw before `before`, longest idle first. Damaged rows
-    /// are logged and left out: one of them must not keep the others from being refreshed.
-    ///
-    /// # Errors
-    /// When the vault cannot be read.
-    pub async fn load_idle_grants(
-        &self,
-        client: &OAuthClientId,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Grant>, VaultError> {
-        let grants = self.select_grants(
-            "WHERE state = 'active' AND client_id = ? AND refreshed_at < ? ORDER BY refreshed_at LIMIT ?",
-            params![client.as_str(), before.unix(), to_limit(limit)],
-        )?;
-        Ok(sound(grants))
-    }
-
-    /// Grants on their way out, to be revoked at Google and deleted. Damaged rows are logged and left
-    /// out: one of them must not keep the others from being forgotten.
-    ///
-    /// # Errors
-    /// When the vault cannot be read.
-    pub async fn load_revoking_grants(&self, limit: usize) -> Result<Vec<Grant>, VaultError> {
-        Ok(sound(self.select_grants("WHERE state = 'revoking' LIMIT ?", [to_limit(limit)])?))
-    }
-
-    fn select_grants(
-        &self,
-        condition: &str,
-        arguments: impl rusqlite::Params,
-    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
-        self.read(|conn| {
-            let mut statement =
-                conn.prepare_cached(&format!("SELECT {COLUMNS} FROM grants {condition}")).map_err(sql)?;
-            let rows =
-                statement.query_map(arguments, |row| Grant::from_sql(row, &self.0.keys)).map_err(sql)?;
-            rows.map(|row| row.map_err(sql)).collect()
-        })
-    }
-
-    /// How many grants stand where. Reads an index, some 50 ms for a million grants.
-    ///
-    /// # Errors
-    /// When the vault cannot be read.
-    pub async fn count_grants(&self) -> Result<GrantCounts, VaultError> {
-        self.read(|conn| {
-            let mut statement = conn
-                .prepare_cached("SELECT state, cause, client_id, count(*) FROM grants GROUP BY 1, 2, 3")
-                .map_err(sql)?;
-            let rows = statement
-                .query_map([], |row| {
-                    let (state, cause): (String, Option<String>) = (row.get(0)?, row.get(1)?);
-                    let client: String = row.get(2)?;
-                    Ok((
-                        GrantState::from_codes(&state, cause.as_deref()),
-                        client,
-                        row.get::<_, i64>(3)?.unsigned_abs(),
-                    ))
-                })
-                .map_err(sql)?;
-            let mut by_state = Vec::new();
-            for row in rows {
-                // Unreadable rows are reported when they are loaded; here they only miss the count.
-                if let (Some(state), client, count) = row.map_err(sql)?
-                    && let Ok(client) = client.parse()
-                {
-                    by_state.push((state, client, count));
-                }
-            }
-            let next_expiry: Option<i64> = conn
-                .prepare_cached(
-                    "SELECT min(refresh_expires_at) FROM grants WHERE refresh_expires_at IS NOT NULL",
-                )
-                .and_then(|mut s| s.query_row([], |row| row.get(0)))
-                .map_err(sql)?;
-            Ok(GrantCounts { by_state, next_expiry: next_expiry.map(Timestamp::from_unix) })
-        })
     }
 
     /// The refresh token in clear, for the one call that uses it.
@@ -498,64 +283,5 @@ impl Vault {
         String::from_utf8(std::mem::take(&mut *plaintext))
             .map(Some)
             .map_err(|_| VaultError::damaged(place.table, place.row))
-    }
-
-    /// Checks every grant of a file and opens its tokens.
-    pub(super) fn verify_grants(conn: &Connection, keys: &Keyring) -> Result<u64, VaultError> {
-        let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM grants")).map_err(sql)?;
-        let mut rows = statement.query([]).map_err(sql)?;
-        let mut count = 0;
-        while let Some(row) = rows.next().map_err(sql)? {
-            let grant = Grant::from_sql(row, keys).map_err(sql)??;
-            let sealed = [(REFRESH_TOKEN, &grant.sealed.refresh), (ACCESS_TOKEN, &grant.sealed.access)];
-            for (column, sealed) in sealed {
-                if let Some(sealed) = sealed {
-                    keys.open_sealed(Self::place(grant.id, column), sealed)?;
-                }
-            }
-            count += 1;
-        }
-        Ok(count)
-    }
-}
-
-fn sound(grants: Vec<Result<Grant, VaultError>>) -> Vec<Grant> {
-    let log = |damage: &VaultError| tracing::error!(%damage, "a grant was left out");
-    grants.into_iter().filter_map(|grant| grant.inspect_err(log).ok()).collect()
-}
-
-fn to_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// SHA-512 applied twice to a refresh token, the form `hash_base64_sha512_sha512` of Google's
-/// security events. Whether the inner result is hashed raw or in base64 is not documented, so both
-/// are kept.
-struct DoubleHashes {
-    raw: ring::digest::Digest,
-    base64: ring::digest::Digest,
-}
-
-impl DoubleHashes {
-    fn of(token: &[u8]) -> Self {
-        use base64::Engine as _;
-        let inner = digest(&SHA512, token);
-        let text = base64::engine::general_purpose::STANDARD.encode(inner.as_ref());
-        Self { raw: digest(&SHA512, inner.as_ref()), base64: digest(&SHA512, text.as_bytes()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use base64::Engine as _;
-
-    #[test]
-    fn double_hashes_match_the_vectors() {
-        let hashes = DoubleHashes::of(b"1//0EXAMPLE-locum-test-vector");
-        let text =
-            |digest: &ring::digest::Digest| base64::engine::general_purpose::STANDARD.encode(digest.as_ref());
-        assert!(text(&hashes.raw).starts_with("Xowu7gvyDuWBoj8Jw+ssiH7u"));
-        assert!(text(&hashes.base64).starts_with("ixHUELzb8mmaGmuvuKHwDTzG"));
     }
 }

@@ -63,6 +63,8 @@ pub struct Redemption {
     pub same_key: bool,
     /// Whether the whole request is this row's.
     pub same_request: bool,
+    /// Whom the answer is about.
+    pub user: Option<UserId>,
     /// The remembered answer, while it is kept.
     pub answer: Option<zeroize::Zeroizing<Vec<u8>>>,
 }
@@ -88,7 +90,17 @@ struct RedemptionRow {
     mac: Vec<u8>,
 }
 
-const COLUMNS: &str = "id, code_lookup, idempotency_lookup, request, user_id, answer, answered_at, mac";
+/// The statement that selects whole rows, in the order in which [`RedemptionRow::from_sql`] takes their
+/// columns.
+macro_rules! select_redemptions {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, code_lookup, idempotency_lookup, request, user_id, answer, answered_at, mac \
+             FROM redemptions ",
+            $rest
+        )
+    };
+}
 
 impl RedemptionRow {
     fn from_sql(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
@@ -117,6 +129,29 @@ impl RedemptionRow {
         keys.verify_row(TABLE, self.id, &self.fields(keys), &self.mac)
     }
 
+    /// Whether nothing stood in the way.
+    fn insert(&self, conn: &Connection) -> Result<bool, VaultError> {
+        conn.prepare_cached(
+            "INSERT INTO redemptions \
+             (id, code_lookup, idempotency_lookup, request, user_id, answer, answered_at, mac) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut s| {
+            s.execute(params![
+                self.id,
+                self.marks.code,
+                self.marks.idempotency_key,
+                self.marks.request,
+                self.user,
+                self.answer.as_ref().map(|answer| &answer.0),
+                self.answered_at,
+                self.mac
+            ])
+        })
+        .map(|inserted| inserted == 1)
+        .map_err(sql)
+    }
+
     fn open_answer(&self, keys: &Keyring) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, VaultError> {
         self.answer.as_ref().map(|answer| keys.open_sealed(place(self.id), answer)).transpose()
     }
@@ -126,20 +161,30 @@ fn place(row: i64) -> Place {
     Place { table: TABLE, column: ANSWER, row }
 }
 
-/// Codes redeemed before this are forgotten.
-pub(super) fn codes_known_since(now: Timestamp) -> Timestamp {
-    now.plus(-CODE_LIFETIME)
+/// Ids begin with the second of the answer, so that rows of one commit share their pages and the table
+/// is in the order of age. Below that a counter, which starts anywhere.
+const COUNTER_BITS: u32 = 30;
+
+/// The lowest id of what was answered at `time` or later.
+const fn first_id_at(time: i64) -> i64 {
+    time << COUNTER_BITS
+}
+
+/// Erases what was remembered of exchanges about a person. Older answers are gone already, or will be
+/// with the next purge.
+pub(super) fn erase_answers_about(conn: &Connection, user: UserId, now: Timestamp) -> Result<(), VaultError> {
+    conn.prepare_cached("UPDATE redemptions SET answer = NULL WHERE id >= ? AND user_id = ?")
+        .and_then(|mut s| s.execute([first_id_at(now.unix() - CODE_LIFETIME), user.0]))
+        .map(drop)
+        .map_err(sql)
 }
 
 type WriteRedemption = Box<dyn FnOnce(&Connection) -> Result<(), VaultError> + Send>;
 
 impl super::Inner {
-    /// An id after all before it: the second, then a counter that starts anywhere. Random ids would put
-    /// each row of a commit on a page of its own.
-    fn next_redemption_id(&self) -> i64 {
-        const COUNTER_BITS: u32 = 30;
-        let count = self.redemptions.fetch_add(1, Ordering::Relaxed) & ((1 << COUNTER_BITS) - 1);
-        self.clock.now().unix() << COUNTER_BITS | count
+    fn new_redemption_id(&self, now: i64) -> i64 {
+        let count = self.redemptions.fetch_add(1, Ordering::Relaxed);
+        first_id_at(now) | count & ((1 << COUNTER_BITS) - 1)
     }
 }
 
@@ -163,14 +208,21 @@ impl Vault {
         let now = self.0.clock.now();
         let keys = &self.0.keys;
         let found = self.read(|conn| {
+            let known_from = first_id_at(now.unix() - CODE_LIFETIME + 1);
+            if marks.idempotency_key.is_none() {
+                let mut statement = conn
+                    .prepare_cached(select_redemptions!("WHERE code_lookup = ? AND id >= ?"))
+                    .map_err(sql)?;
+                let arguments = params![marks.code, known_from];
+                return statement.query_row(arguments, RedemptionRow::from_sql).optional().map_err(sql);
+            }
             let mut statement = conn
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM redemptions \
-                     WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND answered_at > ?3 \
+                .prepare_cached(select_redemptions!(
+                    "WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND id >= ?3 \
                      ORDER BY idempotency_lookup IS ?2 DESC LIMIT 1"
                 ))
                 .map_err(sql)?;
-            let arguments = params![marks.code, marks.idempotency_key, codes_known_since(now).unix()];
+            let arguments = params![marks.code, marks.idempotency_key, known_from];
             statement.query_row(arguments, RedemptionRow::from_sql).optional().map_err(sql)
         })?;
         let Some(mut row) = found.transpose()? else { return Ok(None) };
@@ -183,48 +235,38 @@ impl Vault {
             same_key: row.marks.idempotency_key.is_some()
                 && row.marks.idempotency_key == marks.idempotency_key,
             same_request: row.marks.request == marks.request,
+            user: row.user.map(UserId),
             answer: row.open_answer(keys)?,
         }))
     }
 
     /// The job that writes a redemption beside whatever else its transaction holds.
     pub(super) fn prepare_redemption(&self, new: NewRedemption, user: Option<UserId>) -> WriteRedemption {
-        let (id, keys) = (self.0.next_redemption_id(), &self.0.keys);
+        let (now, keys) = (self.0.clock.now().unix(), &self.0.keys);
+        let id = self.0.new_redemption_id(now);
         let mut row = RedemptionRow {
             id,
             marks: new.marks,
             user: user.map(|user| user.0),
             answer: Some(keys.seal(place(id), &new.answer)),
-            answered_at: self.0.clock.now().unix(),
+            answered_at: now,
             mac: Vec::new(),
         };
         row.mac = keys.row_mac(&row.fields(keys));
         Box::new(move |conn| {
-            // A code Google gave out again after the hour, or a key used again after it, may find an old row.
+            if row.insert(conn)? {
+                return Ok(());
+            }
+            // A code Google gave out again after the hour, or a key used again after it.
             conn.prepare_cached(
-                "DELETE FROM redemptions WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND answered_at <= ?3",
+                "DELETE FROM redemptions WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND id < ?3",
             )
             .and_then(|mut s| {
-                s.execute(params![row.marks.code, row.marks.idempotency_key, row.answered_at - CODE_LIFETIME])
+                let known_from = first_id_at(row.answered_at - CODE_LIFETIME + 1);
+                s.execute(params![row.marks.code, row.marks.idempotency_key, known_from])
             })
             .map_err(sql)?;
-            conn.prepare_cached(&format!(
-                "INSERT INTO redemptions ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-            ))
-            .and_then(|mut s| {
-                s.execute(params![
-                    row.id,
-                    row.marks.code,
-                    row.marks.idempotency_key,
-                    row.marks.request,
-                    row.user,
-                    row.answer.map(|answer| answer.0),
-                    row.answered_at,
-                    row.mac
-                ])
-            })
-            .map(drop)
-            .map_err(sql)
+            if row.insert(conn)? { Ok(()) } else { Err(VaultError::Conflict) }
         })
     }
 
@@ -247,12 +289,12 @@ impl Vault {
             .writer
             .erase(move |conn| {
                 conn.execute(
-                    "UPDATE redemptions SET answer = NULL WHERE answer IS NOT NULL AND answered_at <= ?",
-                    [now - ANSWER_LIFETIME],
+                    "UPDATE redemptions SET answer = NULL WHERE answer IS NOT NULL AND id < ?",
+                    [first_id_at(now - ANSWER_LIFETIME + 1)],
                 )
                 .map_err(sql)?;
-                conn.execute("DELETE FROM redemptions WHERE answered_at <= ?", [now - CODE_LIFETIME])
-                    .map_err(sql)?;
+                let forgotten = first_id_at(now - CODE_LIFETIME + 1);
+                conn.execute("DELETE FROM redemptions WHERE id < ?", [forgotten]).map_err(sql)?;
                 Ok(())
             })
             .await
@@ -260,7 +302,7 @@ impl Vault {
 
     /// Checks every redemption of a file and opens its answer.
     pub(super) fn verify_redemptions(conn: &Connection, keys: &Keyring) -> Result<(), VaultError> {
-        let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM redemptions")).map_err(sql)?;
+        let mut statement = conn.prepare(select_redemptions!("")).map_err(sql)?;
         let mut rows = statement.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             let row = RedemptionRow::from_sql(row).map_err(sql)??;

@@ -135,9 +135,8 @@ fn tokens(n: usize) -> GrantChange {
     }
 }
 
-fn newcomer(vault: &Vault, n: usize) -> NewConnection {
+fn newcomer(n: usize) -> NewConnection {
     NewConnection {
-        id: vault.new_user_id(),
         profile: profile(n),
         grant: NewGrant { client_id: client(CLIENT), change: tokens(n) },
         seen: None,
@@ -151,7 +150,7 @@ fn redemption(vault: &Vault, n: usize) -> NewRedemption {
 }
 
 async fn connect(vault: &Vault, n: usize) -> Connected {
-    vault.connect(newcomer(vault, n)).await.expect("connects")
+    vault.connect(newcomer(n)).await.expect("connects")
 }
 
 fn api_key(vault: &Vault, n: u8) -> ApiKeyRecord {
@@ -191,14 +190,13 @@ async fn furnish(vault: &Vault) {
     let mut first = None;
     for n in 0..PEOPLE {
         let redemption = Some(redemption(vault, n));
-        let connected =
-            vault.connect(NewConnection { redemption, ..newcomer(vault, n) }).await.expect("connects");
+        let connected = vault.connect(NewConnection { redemption, ..newcomer(n) }).await.expect("connects");
         first.get_or_insert(connected.user);
     }
     let user = first.expect("somebody");
     let (id, profile) = (user.id, user.profile.clone());
     let grant = NewGrant { client_id: client(OTHER_CLIENT), change: tokens(10) };
-    let again = NewConnection { id, profile, grant, seen: Some((user, None)), redemption: None };
+    let again = NewConnection { profile, grant, seen: Some((user, None)), redemption: None };
     vault.connect(again).await.expect("the second client");
     let refused = vault.code_marks("4/0refused", None, &[b"other"]);
     vault.save_redemption(NewRedemption { marks: refused, answer: b"no".to_vec() }).await.expect("saved");

@@ -1,13 +1,17 @@
 //! People: who they are, how they are found again.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+mod find;
+mod row;
+
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
+use self::row::{UserRow, place};
 use super::grants::{Grant, NewGrant};
-use super::keyring::{Keyring, Lookup};
+use super::keyring::Lookup;
 use super::redemptions::NewRedemption;
-use super::seal::{Place, RowFields, Sealed};
-use super::{Vault, VaultError, sql, whole_row};
+use super::rows::Cluster;
+use super::{Vault, VaultError, sql};
 use crate::clock::Timestamp;
 use crate::ids::{Email, GrantId, Sub, UserId};
 
@@ -67,14 +71,12 @@ pub struct User {
     revision: i64,
     /// As it was made, under the issuer of that time: another issuer in the configuration must
     /// neither move a person to it nor unsettle the row's MAC.
-    sub_lookup: [u8; 32],
+    pub(super) sub_lookup: [u8; 32],
 }
 
 /// All that one exchange writes, in one transaction.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// The person's row: theirs if they are known, else one of [`Vault::new_user_id`].
-    pub id: UserId,
     /// The person.
     pub profile: Profile,
     /// The grant as it should be from now on.
@@ -92,69 +94,6 @@ pub struct Connected {
     pub user: User,
     /// The grant.
     pub grant: Grant,
-}
-
-/// A row as it stands in the table.
-struct UserRow {
-    id: i64,
-    sub_lookup: [u8; 32],
-    email_lookup: Option<[u8; 32]>,
-    profile: Sealed,
-    session_epoch: i64,
-    created_at: i64,
-    revision: i64,
-    mac: Vec<u8>,
-}
-
-const COLUMNS: &str = "id, sub_lookup, email_lookup, profile, session_epoch, created_at, revision, mac";
-
-impl UserRow {
-    fn from_sql(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
-        whole_row(TABLE, row, |row| {
-            Ok(Self {
-                id: row.get(0)?,
-                sub_lookup: row.get(1)?,
-                email_lookup: row.get(2)?,
-                profile: Sealed(row.get(3)?),
-                session_epoch: row.get(4)?,
-                created_at: row.get(5)?,
-                revision: row.get(6)?,
-                mac: row.get(7)?,
-            })
-        })
-    }
-
-    fn fields(&self, keys: &Keyring) -> RowFields {
-        keys.row(TABLE, self.id)
-            .bytes(&self.sub_lookup)
-            .maybe_bytes(self.email_lookup.as_ref().map(<[u8; 32]>::as_slice))
-            .sealed(Some(&self.profile))
-            .int(self.session_epoch)
-            .int(self.created_at)
-            .int(self.revision)
-    }
-
-    fn verify(&self, keys: &Keyring) -> Result<(), VaultError> {
-        keys.verify_row(TABLE, self.id, &self.fields(keys), &self.mac)
-    }
-
-    fn open(self, keys: &Keyring) -> Result<User, VaultError> {
-        self.verify(keys)?;
-        let plaintext = keys.open_sealed(place(self.id), &self.profile)?;
-        let profile = serde_json::from_slice(&plaintext).map_err(|_| VaultError::damaged(TABLE, self.id))?;
-        Ok(User {
-            id: UserId(self.id),
-            profile,
-            session_epoch: self.session_epoch,
-            created_at: Timestamp::from_unix(self.created_at),
-            revision: self.revision,
-            sub_lookup: self.sub_lookup,
-        })
-    }
-}
-
-fn place(row: i64) -> Place {
-    Place { table: TABLE, column: PROFILE, row }
 }
 
 impl Vault {
@@ -177,7 +116,7 @@ impl Vault {
         row
     }
 
-    fn sub_lookup(&self, sub: &Sub) -> [u8; 32] {
+    pub(super) fn sub_lookup(&self, sub: &Sub) -> [u8; 32] {
         self.0.keys.lookup(Lookup::Sub, &[self.0.issuer.as_bytes(), sub.as_str().as_bytes()])
     }
 
@@ -185,103 +124,12 @@ impl Vault {
         self.0.keys.lookup(Lookup::Email, &[self.0.issuer.as_bytes(), email.as_str().as_bytes()])
     }
 
-    fn find_user_id(&self, lookup: &[u8; 32]) -> Result<Option<UserId>, VaultError> {
-        let keys = &self.0.keys;
-        self.read(|conn| {
-            let mut statement = conn
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE sub_lookup = ?"))
-                .map_err(sql)?;
-            let row = statement.query_row([lookup], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| {
-                let row = row?;
-                row.verify(keys).map(|()| UserId(row.id))
-            })
-            .transpose()
-        })
-    }
-
-    /// The row id of the person with this `sub`. The row's MAC is checked; nothing is opened.
-    ///
-    /// # Errors
-    /// When the vault cannot be read or the row is damaged.
-    pub async fn find_user_by_sub(&self, sub: &Sub) -> Result<Option<UserId>, VaultError> {
-        self.find_user_id(&self.sub_lookup(sub))
-    }
-
-    /// The row ids of everybody whose latest verified address this is: none, one, or (after an
-    /// address changed hands) several.
-    ///
-    /// # Errors
-    /// When the vault cannot be read or a row is damaged.
-    pub async fn find_users_by_email(&self, email: &Email) -> Result<Vec<UserId>, VaultError> {
-        let (keys, lookup) = (&self.0.keys, self.email_lookup(email));
-        self.read(|conn| {
-            let mut statement = conn
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM users WHERE email_lookup = ? ORDER BY created_at"
-                ))
-                .map_err(sql)?;
-            let rows = statement.query_map([lookup], UserRow::from_sql).map_err(sql)?;
-            rows.map(|row| {
-                let row = row.map_err(sql)??;
-                row.verify(keys).map(|()| UserId(row.id))
-            })
-            .collect()
-        })
-    }
-
-    /// One person, opened.
-    ///
-    /// # Errors
-    /// When the vault cannot be read or the row is damaged.
-    pub async fn load_user(&self, id: UserId) -> Result<Option<User>, VaultError> {
-        self.read(|conn| {
-            let mut statement =
-                conn.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE id = ?")).map_err(sql)?;
-            let row = statement.query_row([id.0], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| row?.open(&self.0.keys)).transpose()
-        })
-    }
-
-    /// Up to `limit` people in the order of their row ids, starting after `after`. A damaged row comes
-    /// as its error in its place, so that one bad row does not hide the others.
-    ///
-    /// # Errors
-    /// When the vault cannot be read.
-    pub async fn list_users(
-        &self,
-        after: Option<UserId>,
-        limit: usize,
-    ) -> Result<Vec<(UserId, Result<User, VaultError>)>, VaultError> {
-        self.read(|conn| {
-            let mut statement = conn
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE id > ? ORDER BY id LIMIT ?"))
-                .map_err(sql)?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement
-                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
-                    Ok((UserId(row.get(0)?), UserRow::from_sql(row)?))
-                })
-                .map_err(sql)?;
-            rows.map(|row| {
-                let (id, row) = row.map_err(sql)?;
-                Ok((id, row.and_then(|row| row.open(&self.0.keys))))
-            })
-            .collect()
-        })
-    }
-
-    /// An unused row id for somebody new.
-    pub fn new_user_id(&self) -> UserId {
-        UserId(self.0.rng.row_id())
-    }
-
     /// Everything an exchange writes, in one commit: the person, the grant, the remembered answer.
     ///
     /// # Errors
     /// [`VaultError::Conflict`] when the person or the grant changed since `seen`, or appeared.
     pub async fn connect(&self, connection: Connection) -> Result<Connected, VaultError> {
-        let Connection { id, profile, grant, seen, redemption } = connection;
+        let Connection { profile, grant, seen, redemption } = connection;
         let now = self.0.clock.now();
         let (old_user, old_grant) = match seen {
             Some((user, grant)) => (Some(user), grant),
@@ -291,6 +139,7 @@ impl Vault {
             Some(old) => User { profile, revision: old.revision + 1, ..old.clone() },
             None => {
                 let sub_lookup = self.sub_lookup(&profile.sub);
+                let id = UserId(Cluster::of_lookup(&sub_lookup).new_id(&self.0.rng));
                 User { id, profile, session_epoch: 0, created_at: now, revision: 1, sub_lookup }
             }
         };
@@ -298,7 +147,7 @@ impl Vault {
         let user = if unchanged { old_user.clone().unwrap_or(user) } else { user };
         let user_row = (!unchanged).then(|| self.seal_user(&user));
         let user_exists = old_user.is_some();
-        let (grant, write_grant) = self.prepare_grant(user.id, old_grant.as_ref(), grant, now);
+        let (grant, write_grant) = self.prepare_grant(&user, old_grant.as_ref(), grant, now);
         let write_redemption =
             redemption.map(|redemption| self.prepare_redemption(redemption, Some(user.id)));
         let expected = old_user.map(|old| (old.id, old.revision));
@@ -347,7 +196,7 @@ impl Vault {
     /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
     /// again), [`VaultError::Gone`] when it is gone already.
     pub async fn delete_grant(&self, grant: GrantId) -> Result<bool, VaultError> {
-        let kept_since = super::redemptions::codes_known_since(self.0.clock.now()).unix();
+        let now = self.0.clock.now();
         self.0
             .writer
             .erase(move |conn| {
@@ -367,83 +216,9 @@ impl Vault {
                     )
                     .map_err(sql)?;
                 // What was remembered of exchanges may hold the person's profile.
-                // Older ones have lost their answers already, or will with the next purge.
-                conn.execute(
-                    "UPDATE redemptions SET answer = NULL WHERE answered_at > ? AND user_id = ?",
-                    params![kept_since, user],
-                )
-                .map_err(sql)?;
+                super::redemptions::erase_answers_about(conn, UserId(user), now)?;
                 Ok(gone == 1)
             })
             .await
-    }
-
-    /// How many people there are.
-    ///
-    /// # Errors
-    /// When the vault cannot be read.
-    pub async fn count_users(&self) -> Result<u64, VaultError> {
-        self.read(|conn| {
-            conn.prepare_cached("SELECT count(*) FROM users")
-                .and_then(|mut s| s.query_row([], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs))
-                .map_err(sql)
-        })
-    }
-
-    /// Opens a grant's user row for [`super::backup`]'s check of a whole file.
-    pub(super) fn verify_users(conn: &rusqlite::Connection, keys: &Keyring) -> Result<u64, VaultError> {
-        let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM users")).map_err(sql)?;
-        let mut rows = statement.query([]).map_err(sql)?;
-        let mut count = 0;
-        while let Some(row) = rows.next().map_err(sql)? {
-            UserRow::from_sql(row).map_err(sql)??.open(keys)?;
-            count += 1;
-        }
-        Ok(count)
-    }
-}
-
-impl UserRow {
-    fn insert(&self, conn: &rusqlite::Connection) -> Result<(), VaultError> {
-        let mut statement = conn
-            .prepare_cached(
-                "INSERT INTO users (id, sub_lookup, email_lookup, profile, session_epoch, created_at, revision, mac) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )
-            .map_err(sql)?;
-        let inserted = statement
-            .execute(params![
-                self.id,
-                self.sub_lookup,
-                self.email_lookup,
-                self.profile.0,
-                self.session_epoch,
-                self.created_at,
-                self.revision,
-                self.mac
-            ])
-            .map_err(sql)?;
-        if inserted == 1 { Ok(()) } else { Err(VaultError::Conflict) }
-    }
-
-    fn update(&self, conn: &rusqlite::Connection) -> Result<(), VaultError> {
-        let mut statement = conn
-            .prepare_cached(
-                "UPDATE users SET email_lookup = ?, profile = ?, session_epoch = ?, revision = ?, mac = ? \
-                 WHERE id = ? AND revision = ?",
-            )
-            .map_err(sql)?;
-        let updated = statement
-            .execute(params![
-                self.email_lookup,
-                self.profile.0,
-                self.session_epoch,
-                self.revision,
-                self.mac,
-                self.id,
-                self.revision - 1
-            ])
-            .map_err(sql)?;
-        if updated == 1 { Ok(()) } else { Err(VaultError::Conflict) }
     }
 }

@@ -102,8 +102,14 @@ impl TestLocum {
     pub async fn token_of(&self, user: UserId, name: &str) -> Result<HandedToken, TokenError> {
         let (client, reach) = (client(name), Reach::EVERYTHING);
         let client = Some(&client);
-        let request =
-            TokenRequest { user, client, scopes: None, min_ttl: None, rejected: None, reach: &reach };
+        let request = TokenRequest {
+            person: user.into(),
+            client,
+            scopes: None,
+            min_ttl: None,
+            rejected: None,
+            reach: &reach,
+        };
         self.state.tokens.token(request).await
     }
 
@@ -113,7 +119,7 @@ impl TestLocum {
         change: impl FnOnce(&mut TokenRequest<'_>),
     ) -> Result<HandedToken, TokenError> {
         let mut request = TokenRequest {
-            user,
+            person: user.into(),
             client: None,
             scopes: None,
             min_ttl: None,

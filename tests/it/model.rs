@@ -129,7 +129,13 @@ impl Run {
     }
 
     async fn user(&self, pair: Pair) -> Option<UserId> {
-        self.locum.state.tokens.resolve(&UserRef::Sub(self.subs[pair.0].clone())).await.ok()
+        self.locum
+            .state
+            .tokens
+            .resolve(&UserRef::Sub(self.subs[pair.0].clone()))
+            .await
+            .ok()
+            .map(|person| person.id)
     }
 
     async fn grant(&self, pair: Pair) -> Option<Grant> {
@@ -186,7 +192,14 @@ impl Run {
         self.locum
             .state
             .tokens
-            .token(TokenRequest { user, client, scopes: None, min_ttl, rejected, reach: &reach })
+            .token(TokenRequest {
+                person: user.into(),
+                client,
+                scopes: None,
+                min_ttl,
+                rejected,
+                reach: &reach,
+            })
             .await
     }
 

@@ -17,7 +17,7 @@ use crate::harness::{SCOPES, START, TestLocum};
 async fn narrowed(locum: &TestLocum, user: UserId, bound: &str) -> Result<HandedToken, TokenError> {
     let reach = Reach { clients: None, scopes: Some(ScopeSet::parse(bound)) };
     let request = locum::tokens::TokenRequest {
-        user,
+        person: user.into(),
         client: None,
         scopes: None,
         min_ttl: None,

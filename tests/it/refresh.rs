@@ -147,7 +147,7 @@ async fn a_scope_bound_caller_gets_a_narrower_token() {
         let locum = &locum;
         async move {
             let request = locum::tokens::TokenRequest {
-                user,
+                person: user.into(),
                 client: None,
                 scopes: None,
                 min_ttl,

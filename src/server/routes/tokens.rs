@@ -40,12 +40,12 @@ pub(super) async fn token(
         return Err(query::invalid("min_ttl", MIN_TTL));
     }
     let rejected = rejected.as_deref().map(digest).transpose()?;
-    let user = caller.resolve(&context, &query::user(&request)?).await?;
+    let person = caller.resolve_person(&context, &query::user(&request)?).await?;
     let handed = context
         .state
         .tokens
         .token(TokenRequest {
-            user,
+            person,
             client: client.as_ref(),
             scopes: scope.as_deref().map(ScopeSet::parse).filter(|scopes| !scopes.is_empty()),
             min_ttl,

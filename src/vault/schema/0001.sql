@@ -20,7 +20,7 @@ CREATE TABLE data_keys (
 ) STRICT;
 
 CREATE TABLE users (
-    id            INTEGER PRIMARY KEY,      -- random
+    id            INTEGER PRIMARY KEY,      -- src/vault/rows.rs: found by the lookup's first bits
     sub_lookup    BLOB NOT NULL UNIQUE,
     email_lookup  BLOB,                     -- the latest verified address
     profile       BLOB NOT NULL,            -- sealed JSON: sub, e-mail, name, picture, admission
@@ -32,8 +32,9 @@ CREATE TABLE users (
 CREATE INDEX users_by_email ON users (email_lookup) WHERE email_lookup IS NOT NULL;
 
 CREATE TABLE grants (
-    id                 INTEGER PRIMARY KEY, -- random
+    id                 INTEGER PRIMARY KEY, -- src/vault/rows.rs: near the user's
     user_id            INTEGER NOT NULL REFERENCES users (id),
+    sub_lookup         BLOB NOT NULL,       -- the user's
     client_id          TEXT NOT NULL,       -- the OAuth client that issued it
     scopes             TEXT NOT NULL,
     state              TEXT NOT NULL,
@@ -50,12 +51,13 @@ CREATE TABLE grants (
     access_expires_at  INTEGER,
     connected_at       INTEGER NOT NULL,
     refreshed_at       INTEGER NOT NULL,    -- Google last accepted the refresh token
+    refreshed_day      INTEGER NOT NULL,    -- refreshed_at / 86400, so that its index seldom changes
     revoke_until       INTEGER,             -- while revoking: when to give Google up
     mac                BLOB NOT NULL,
     UNIQUE (user_id, client_id)
 ) STRICT;
 CREATE INDEX grants_by_state ON grants (state, cause, client_id);
-CREATE INDEX grants_by_refresh ON grants (client_id, refreshed_at) WHERE state = 'active';
+CREATE INDEX grants_by_refresh ON grants (client_id, refreshed_day) WHERE state = 'active';
 CREATE INDEX grants_by_expiry ON grants (refresh_expires_at) WHERE refresh_expires_at IS NOT NULL;
 
 CREATE TABLE api_keys (
@@ -76,7 +78,7 @@ CREATE TABLE api_keys (
 ) STRICT;
 
 CREATE TABLE redemptions (
-    id                 INTEGER PRIMARY KEY, -- grows with time: rows of one commit share their pages
+    id                 INTEGER PRIMARY KEY, -- begins with answered_at: rows of one commit share pages
     code_lookup        BLOB NOT NULL UNIQUE,
     idempotency_lookup BLOB,
     request            BLOB NOT NULL,       -- keyed hash of the whole request
@@ -85,7 +87,6 @@ CREATE TABLE redemptions (
     answered_at        INTEGER NOT NULL,
     mac                BLOB NOT NULL
 ) STRICT;
-CREATE INDEX redemptions_by_age ON redemptions (answered_at);
 CREATE UNIQUE INDEX redemptions_by_key ON redemptions (idempotency_lookup)
     WHERE idempotency_lookup IS NOT NULL;
 

@@ -43,7 +43,7 @@ fn marked_person(vault: &Vault, n: usize) -> NewConnection {
     let marks = vault.code_marks(&code, Some(&marked(n, "key")), &[code.as_bytes()]);
     let redemption = NewRedemption { marks, answer: marked(n, "answer").into_bytes() };
     let grant = NewGrant { client_id: client(CLIENT), change };
-    NewConnection { id: vault.new_user_id(), profile, grant, seen: None, redemption: Some(redemption) }
+    NewConnection { profile, grant, seen: None, redemption: Some(redemption) }
 }
 
 #[tokio::test]

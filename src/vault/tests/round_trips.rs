@@ -53,7 +53,7 @@ async fn the_same_person_again_keeps_rows_and_token() {
             profile: Profile { name: Some("Married".into()), ..profile(1) },
             grant: NewGrant { client_id: client(CLIENT), change },
             seen: Some((first.user.clone(), Some(first.grant.clone()))),
-            ..newcomer(&vault, 1)
+            ..newcomer(1)
         })
         .await
         .expect("connects");
@@ -73,12 +73,12 @@ async fn the_same_person_again_keeps_rows_and_token() {
         let stale = NewConnection {
             profile,
             seen: Some((first.user.clone(), Some(first.grant.clone()))),
-            ..newcomer(&vault, 1)
+            ..newcomer(1)
         };
         assert_eq!(vault.connect(stale).await.err(), Some(VaultError::Conflict));
     }
     // And whoever believes the person is new is wrong.
-    assert_eq!(vault.connect(newcomer(&vault, 1)).await.err(), Some(VaultError::Conflict));
+    assert_eq!(vault.connect(newcomer(1)).await.err(), Some(VaultError::Conflict));
     assert_eq!(vault.count_users().await, Ok(1));
 }
 
@@ -90,7 +90,7 @@ async fn a_second_client_is_a_second_grant() {
     let second = NewConnection {
         grant: NewGrant { client_id: client(OTHER_CLIENT), change: tokens(2) },
         seen: Some((first.user.clone(), None)),
-        ..newcomer(&vault, 1)
+        ..newcomer(1)
     };
     vault.connect(second.clone()).await.expect("connects");
     let grants = vault.load_grants_of(first.user.id).await.expect("readable");
@@ -106,7 +106,7 @@ async fn a_conflict_undoes_the_whole_exchange() {
     let vault = home.open();
     let spent = redemption(&vault, 1);
     vault.save_redemption(spent.clone()).await.expect("saved");
-    let connection = NewConnection { redemption: Some(spent), ..newcomer(&vault, 1) };
+    let connection = NewConnection { redemption: Some(spent), ..newcomer(1) };
     assert_eq!(vault.connect(connection).await.err(), Some(VaultError::Conflict));
     assert_eq!(vault.count_users().await, Ok(0));
     assert_eq!(vault.count_grants().await.expect("readable").by_state, []);
@@ -144,25 +144,24 @@ async fn an_address_finds_only_whom_google_verified_it_for() {
     let home = Home::new(6);
     let vault = home.open();
     let unverified = Profile { email_verified: false, ..profile(1) };
-    let first =
-        vault.connect(NewConnection { profile: unverified, ..newcomer(&vault, 1) }).await.expect("connects");
+    let first = vault.connect(NewConnection { profile: unverified, ..newcomer(1) }).await.expect("connects");
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![]));
 
     let seen = |connected: &Connected| Some((connected.user.clone(), Some(connected.grant.clone())));
-    let verified = NewConnection { seen: seen(&first), ..newcomer(&vault, 1) };
+    let verified = NewConnection { seen: seen(&first), ..newcomer(1) };
     let first = vault.connect(verified).await.expect("connects");
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![first.user.id]));
 
     // The address changes hands: until its first owner signs in again, both are found, eldest first.
     home.clock.advance(Duration::from_secs(1));
     let heir = Profile { email: Some(email(1)), ..profile(2) };
-    let heir = NewConnection { profile: heir, ..newcomer(&vault, 2) };
+    let heir = NewConnection { profile: heir, ..newcomer(2) };
     let second = vault.connect(heir).await.expect("connects");
     let both = vault.find_users_by_email(&email(1)).await;
     assert_eq!(both, Ok(vec![first.user.id, second.user.id]));
 
     let moved = Profile { email: Some(email(9)), ..profile(1) };
-    let moved = NewConnection { profile: moved, seen: seen(&first), ..newcomer(&vault, 1) };
+    let moved = NewConnection { profile: moved, seen: seen(&first), ..newcomer(1) };
     vault.connect(moved).await.expect("connects");
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![second.user.id]));
     assert_eq!(vault.find_users_by_email(&email(9)).await, Ok(vec![first.user.id]));
@@ -198,14 +197,12 @@ async fn a_grant_is_deleted_only_while_it_is_revoking_and_the_last_takes_the_per
     let vault = home.open();
     let redemption = redemption(&vault, 1);
     let marks = redemption.marks;
-    let first = vault
-        .connect(NewConnection { redemption: Some(redemption), ..newcomer(&vault, 1) })
-        .await
-        .expect("connects");
+    let first =
+        vault.connect(NewConnection { redemption: Some(redemption), ..newcomer(1) }).await.expect("connects");
     let second = NewConnection {
         grant: NewGrant { client_id: client(OTHER_CLIENT), change: tokens(2) },
         seen: Some((first.user.clone(), None)),
-        ..newcomer(&vault, 1)
+        ..newcomer(1)
     };
     let second = vault.connect(second).await.expect("connects");
 
@@ -229,7 +226,7 @@ async fn a_grant_is_deleted_only_while_it_is_revoking_and_the_last_takes_the_per
     // Coming back makes another row, to which nothing old is bound; what was seen is void.
     let returning = connect(&vault, 1).await;
     assert_ne!(returning.user.id, first.user.id);
-    let stale = NewConnection { seen: Some((first.user, None)), ..newcomer(&vault, 1) };
+    let stale = NewConnection { seen: Some((first.user, None)), ..newcomer(1) };
     assert_eq!(vault.connect(stale).await.err(), Some(VaultError::Conflict));
 }
 
@@ -367,7 +364,7 @@ async fn grants_are_counted_by_state_and_found_when_idle() {
     let mut grants = Vec::new();
     for n in 0..4 {
         grants.push(connect(&vault, n).await.grant);
-        home.clock.advance(Duration::from_secs(10));
+        home.clock.advance(Duration::from_secs(86_400));
     }
     let dead = GrantState::Dead(DeathCause::AccessExpired);
     let dying = GrantChange { state: Some(dead), ..GrantChange::default() };
@@ -376,11 +373,18 @@ async fn grants_are_counted_by_state_and_found_when_idle() {
     assert_eq!(counts.by_state, [(GrantState::Active, client(CLIENT), 3), (dead, client(CLIENT), 1)]);
     assert_eq!(counts.next_expiry, Some(START.plus(604_800)));
 
-    let idle = vault.load_idle_grants(&client(CLIENT), START.plus(30), 10).await.expect("readable");
+    let idle =
+        vault.load_idle_grants(&client(CLIENT), START.plus(2 * 86_400 + 1), 10).await.expect("readable");
     assert_eq!(idle.iter().map(|grant| grant.id).collect::<Vec<_>>(), [grants[0].id, grants[2].id]);
-    let idle = vault.load_idle_grants(&client(CLIENT), START.plus(99), 1).await.expect("readable");
+    let idle = vault.load_idle_grants(&client(CLIENT), START.plus(9 * 86_400), 1).await.expect("readable");
     assert_eq!(idle.iter().map(|grant| grant.id).collect::<Vec<_>>(), [grants[0].id]);
-    assert!(vault.load_idle_grants(&client(OTHER_CLIENT), START.plus(99), 9).await.expect("ok").is_empty());
+    assert!(
+        vault
+            .load_idle_grants(&client(OTHER_CLIENT), START.plus(9 * 86_400), 9)
+            .await
+            .expect("ok")
+            .is_empty()
+    );
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn a_full_queue_says_busy_and_loses_nothing() {
         assert!(waiting.len() <= 10_000, "the queue has no end");
     };
     assert_eq!(refused, Err(VaultError::Busy));
-    let connection = newcomer(&vault, 1);
+    let connection = newcomer(1);
     assert_eq!(vault.connect(connection).await.err(), Some(VaultError::Busy));
     // A stop that comes now waits for all of it.
     let mut close = Box::pin(vault.close());
@@ -135,7 +135,7 @@ async fn a_caller_that_goes_away_loses_nothing() {
     let vault = home.open();
     let release = hold(&vault).await;
     {
-        let mut caller = Box::pin(vault.connect(newcomer(&vault, 1)));
+        let mut caller = Box::pin(vault.connect(newcomer(1)));
         assert!(futures_util::poll!(caller.as_mut()).is_pending());
     }
     drop(release);
@@ -150,7 +150,7 @@ async fn dropping_the_vault_writes_what_is_queued() {
     let home = Home::new(85);
     let vault = home.open();
     let release = hold(&vault).await;
-    let connection = newcomer(&vault, 1);
+    let connection = newcomer(1);
     let mut caller = Box::pin({
         let vault = vault.clone();
         async move { vault.connect(connection).await }
@@ -209,7 +209,7 @@ async fn a_full_disk_is_said_to_be_full_and_writing_goes_on_later() {
     limit(&vault, 2).await;
     let mut people = 0;
     let full = loop {
-        match vault.connect(newcomer(&vault, people)).await {
+        match vault.connect(newcomer(people)).await {
             Ok(_) => people += 1,
             Err(error) => break error,
         }
@@ -221,8 +221,7 @@ async fn a_full_disk_is_said_to_be_full_and_writing_goes_on_later() {
 
     // A whole group at once: those acknowledged are there, all others were told.
     let release = hold(&vault).await;
-    let mut writes: Vec<_> =
-        (people..people + 20).map(|n| Box::pin(vault.connect(newcomer(&vault, n)))).collect();
+    let mut writes: Vec<_> = (people..people + 20).map(|n| Box::pin(vault.connect(newcomer(n)))).collect();
     for write in &mut writes {
         assert!(futures_util::poll!(write.as_mut()).is_pending());
     }
