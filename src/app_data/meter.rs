@@ -51,9 +51,9 @@ impl Meter {
     }
 
     pub(super) fn count(&self, user: UserId, cost: Cost) {
-        let made =
+        let spent =
             self.people.get_or_insert_with(&user, || Ok::<_, std::convert::Infallible>(Arc::default()));
-        let Ok(spent) = made;
+        let Ok(spent) = spent;
         let mut spent = spent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let units = spent.at(self.clock.now());
         units.total += u64::from(cost.units());

@@ -38,12 +38,10 @@ pub(super) async fn resolve<'p>(
 ) -> Result<Place<'p>, AppDataError> {
     let top = FileId::app_data_folder();
     let Some(first) = path.folders().first() else {
-        let mut found = drive.find(bearer, path.name().as_str(), &top).await?;
         // Whatever the top folder's own id is, these are in it.
-        for file in &mut found {
-            file.parent = Some(top.clone());
-        }
-        return Ok(place(&found, top, path));
+        let mut found = drive.find(bearer, path.name().as_str(), &top).await?;
+        found.sort_by(winner_first);
+        return Ok(Place::of(found, top));
     };
     let names: Vec<&str> = path.names().iter().map(|name| name.as_str()).collect();
     let (named, root) =
@@ -84,9 +82,16 @@ fn place<'p>(found: &[DriveFile], top: FileId, path: &'p AppDataPath) -> Place<'
         parents = folders.iter().map(|folder| folder.id.clone()).collect();
     }
     let here = among(found, path.name().as_str(), &parents);
-    let is_folder = here.iter().any(|file| file.kind == FileKind::Folder);
-    let files = here.into_iter().filter(|file| matches!(file.kind, FileKind::File { .. })).cloned().collect();
-    Place { files, is_folder, base: parents.swap_remove(0), missing: &[], blocked: false }
+    Place::of(here.into_iter().cloned().collect(), parents.swap_remove(0))
+}
+
+impl Place<'_> {
+    /// What is there, the winner first, in folders that all are.
+    fn of(mut here: Vec<DriveFile>, base: FileId) -> Self {
+        let is_folder = here.iter().any(|file| file.kind == FileKind::Folder);
+        here.retain(|file| matches!(file.kind, FileKind::File { .. }));
+        Self { files: here, is_folder, base, missing: &[], blocked: false }
+    }
 }
 
 /// Those of this name in one of these folders, the winner first.

@@ -2,10 +2,12 @@
 
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
+mod app_data;
 mod cli;
 mod cli_help;
 mod connect_again;
 mod docs;
+mod drive;
 mod exchange;
 mod forget;
 mod harness;
