@@ -32,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::problem::Code;
 pub use self::routes::{
-    ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, KeyUsers, KeyView, Pause, Status, VaultStatus,
+    ApiKeyStatus, ClientStatus, EntryKind, EntryPage, EntryView, GoogleStatus, GrantCount, KeyUsers, KeyView,
+    Pause, RemovedView, Status, VaultStatus, WrittenView,
 };
 
 use self::admin_peer::AdminRule;

@@ -148,7 +148,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "header_timeout": Time { min: seconds(1), max: minutes(5) }, D("5s"),
             "How long a caller may take to send the head of a request.";
         "body_timeout": Time { min: seconds(1), max: minutes(5) }, D("10s"),
-            "How long a caller may take to send the body of a request.";
+            "How long a caller may take to send the body of a request; in a file for app data, how long nothing of it may come.";
         "keep_alive": Time { min: seconds(1), max: minutes(60) }, D("60s"),
             "How long an idle connection is kept open.";
         "max_connections": Count { min: 16, max: MANY }, D("25000"),
@@ -214,7 +214,7 @@ pub(super) const KEYS: &[Key] = keys! {
     }
     "app_data" {
         "max_bytes": Size { min: 1 << 10, max: 5 << 40 }, D("1GiB"),
-            "The largest file that a program or an app may write.";
+            "The largest file that a program or an app may write. server.max_body does not apply to it.";
     }
     "limits" {
         "enabled": Flag, D("true"),

@@ -166,7 +166,7 @@ macro_rules! rights {
     )+};
 }
 
-rights!(TokensRead, UsersRead, UsersWrite, MetricsRead);
+rights!(TokensRead, UsersRead, UsersWrite, AppDataRead, AppDataWrite, MetricsRead);
 
 /// A caller who may do `R`.
 pub(super) struct Allowed<R> {

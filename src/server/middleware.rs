@@ -10,8 +10,8 @@ use std::rc::Rc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::error::InternalError;
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -137,7 +137,19 @@ impl Answering {
                 response = rendered.put_into(response);
             }
         }
-        if matches!(code, Some(Code::Stopping | Code::BodyTimeout | Code::BodyTooLarge | Code::BodyBroken)) {
+        let unread = matches!(
+            code,
+            Some(
+                Code::Stopping
+                    | Code::BodyTimeout
+                    | Code::BodyTooLarge
+                    | Code::BodyBroken
+                    | Code::ContentTooLarge
+                    | Code::ContentBroke
+            )
+        );
+        // A refused upload, too: it may be a long one.
+        if unread || code.is_some() && *request.method() == Method::PUT {
             // What is left of the body would have to be read before the next request.
             response.head_mut().set_connection_type(ConnectionType::Close);
         }

@@ -98,6 +98,12 @@ impl Problem {
         self.0.code
     }
 
+    /// An extension member, to look at.
+    #[cfg(test)]
+    pub(super) fn member(&self, name: &str) -> Option<&Value> {
+        self.0.members.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
     /// The answer with the id of its request.
     pub(super) fn render(&self, request_id: &str) -> Rendered {
         let inner = &*self.0;

@@ -1,6 +1,7 @@
 //! The table of routes: each path and method once, with who may call it. Registration is made from the
 //! table, so no route can exist beside it; a test walks it with every kind of caller.
 
+mod app_data;
 mod backup;
 mod exchange;
 mod keys;
@@ -21,6 +22,7 @@ use super::context::{Context, Door};
 use super::problem::{Code, Problem};
 use crate::api_keys::Action;
 
+pub use self::app_data::{EntryKind, EntryPage, EntryView, RemovedView, WrittenView};
 pub(super) use self::backup::remove_leftovers;
 pub use self::keys::{KeyUsers, KeyView};
 pub use self::status::{ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, Pause, Status, VaultStatus};
@@ -89,6 +91,15 @@ table! {
         GET Access::Session => me::show;
         DELETE Access::Session => me::disconnect;
     }
+    "/v1/users/me/app-data" pages {
+        GET Access::Session => app_data::list_own;
+    }
+    "/v1/users/me/app-data/{path:.*}" pages {
+        GET Access::Session => app_data::read_own;
+        HEAD Access::Session => app_data::read_own;
+        PUT Access::Session => app_data::write_own;
+        DELETE Access::Session => app_data::remove_own;
+    }
     "/v1/users" {
         GET Access::Key(Action::UsersRead) => users::list;
     }
@@ -98,6 +109,15 @@ table! {
     }
     "/v1/users/{user}/refresh" {
         POST Access::Key(Action::UsersWrite) => tokens::refresh;
+    }
+    "/v1/users/{user}/app-data" {
+        GET Access::Key(Action::AppDataRead) => app_data::list;
+    }
+    "/v1/users/{user}/app-data/{path:.*}" {
+        GET Access::Key(Action::AppDataRead) => app_data::read;
+        HEAD Access::Key(Action::AppDataRead) => app_data::read;
+        PUT Access::Key(Action::AppDataWrite) => app_data::write;
+        DELETE Access::Key(Action::AppDataWrite) => app_data::remove;
     }
     "/v1/keys" {
         GET Access::Owner => keys::list;
@@ -166,9 +186,18 @@ pub(super) fn configure(app: &mut web::ServiceConfig, door: Door, context: &Cont
 fn cors(origins: &[String]) -> Cors {
     let listed = origins.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
     listed
-        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
-        .allowed_headers(["authorization", "content-type", "idempotency-key", "x-requested-with"])
-        .expose_headers(["retry-after", "x-request-id"])
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        .allowed_headers([
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "if-none-match",
+            "if-range",
+            "range",
+            "x-requested-with",
+        ])
+        .expose_headers(["accept-ranges", "content-range", "etag", "retry-after", "x-request-id"])
         .block_on_origin_mismatch(true)
         .max_age(600)
 }

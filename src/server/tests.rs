@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod app_data;
 mod exchange;
 mod keys;
 mod limits;

@@ -76,7 +76,9 @@ impl Content {
     /// # Errors
     /// [`ContentBroke`] when the stream breaks off before that.
     pub async fn gathered(self, most: usize) -> Result<Self, ContentBroke> {
-        let Source::Stream(mut stream) = self.source else { return Ok(self) };
+        let Source::Stream(stream) = self.source else { return Ok(self) };
+        // What has ended here is asked again when it is sent.
+        let mut stream = stream.fuse();
         let (mut held, mut count) = (Vec::new(), 0);
         let mut length = self.length;
         while count < most {
@@ -87,7 +89,7 @@ impl Content {
             count += bytes.len();
             held.push(Ok(bytes));
         }
-        let source = Source::Stream(Box::pin(futures_util::stream::iter(held).chain(stream.fuse())));
+        let source = Source::Stream(Box::pin(futures_util::stream::iter(held).chain(stream)));
         Ok(Self { source, length, most: self.most })
     }
 }

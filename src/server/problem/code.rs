@@ -100,6 +100,8 @@ codes! {
             "Remove or correct the parameter: a mistyped one would change what is asked for.";
         ParameterInvalid = "parameter_invalid", BAD_REQUEST, never, "A query parameter has a wrong value",
             "Correct the parameter.";
+        HeaderInvalid = "header_invalid", BAD_REQUEST, never, "A header field has a wrong value",
+            "Correct the header field.";
         UserInvalid = "user_invalid", BAD_REQUEST, never, "The user in the path is not one",
             "Name the user by the `user.id` of an answer, by an e-mail address, or as `me` with a session; percent-encode it once.";
         IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, never, "The Idempotency-Key cannot be used",
@@ -202,6 +204,38 @@ codes! {
             "The grant, or the API key, does not cover `missing_scopes`. Let the person sign in again and tick them, or use another key.";
         ScopeWithheld = "scope_withheld", FORBIDDEN, never, "Google's token opens too much for this API key",
             "The key is bound to scopes and Google answered with a token of more, so it was withheld. Use a key bound to the whole grant.";
+    }
+    "App data" {
+        PathInvalid = "path_invalid", BAD_REQUEST, never, "The path cannot be used",
+            "Names are separated by single slashes and percent-encoded once; none is empty, `.` or `..`, has a slash or a control character in it, or is longer than 255 bytes; a path has at most 32 names and 1024 bytes.";
+        FileNotFound = "file_not_found", NOT_FOUND, never, "There is no such file",
+            "The path leads to nothing that apps of this Google project have written. List the app data to see what there is.";
+        IsFolder = "is_folder", CONFLICT, never, "The path leads to a folder",
+            "Only files have content. List what is in a folder with `prefix`; a folder itself cannot be removed here.";
+        NotAFolder = "not_a_folder", CONFLICT, never, "A name on the way is a file",
+            "A file cannot hold others. Choose another path, or remove that file first.";
+        PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, never, "The file is not as demanded",
+            "Somebody else wrote or removed it first, or it exists already; nothing was changed. Read it again, decide anew, and send its `current` tag as If-Match.";
+        ContentTooLarge = "content_too_large", PAYLOAD_TOO_LARGE, never, "The content is too large",
+            "Nothing was stored. The owner sets the limit with `app_data.max_bytes`.";
+        ContentBroke = "content_broke", BAD_REQUEST, later, "The content did not arrive whole",
+            "It broke off or had another length than announced. Nothing was stored; send it again.";
+        RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, never, "The range lies outside of the file",
+            "The Content-Range header says how long the file is.";
+        AppDataChanged = "app_data_changed", CONFLICT, later, "The app data changed meanwhile",
+            "Another program changed it at the same moment, or what arrived at Google was not what was sent. Send the request again.";
+        TooManyFiles = "too_many_files", UNPROCESSABLE_ENTITY, never, "There are too many files",
+            "The person's app data has more files or folders than locum looks through in one call. Fewer, larger files help.";
+        AppDataBusy = "app_data_busy", SERVICE_UNAVAILABLE, later, "Too much is being written",
+            "Other writes of this person's app data, or too many in all, are under way. Try again after the time in the Retry-After header.";
+        DriveUnavailable = "drive_unavailable", SERVICE_UNAVAILABLE, later, "Drive is unavailable",
+            "Google Drive cannot be reached, fails, or asks for fewer calls. Try again after the time in the Retry-After header.";
+        StorageFull = "storage_full", INSUFFICIENT_STORAGE, never, "The person's Google storage is full",
+            "Nothing was stored. The person has to make room in their Google account, or remove other app data.";
+        DriveSettingNeeded = "drive_setting_needed", BAD_GATEWAY, never, "A setting at Google stands in the way",
+            "Somebody has to change a setting at Google; `cause` says which.";
+        DriveRefused = "drive_refused", BAD_GATEWAY, never, "Drive refused",
+            "Google Drive refused for a reason that has no cure of its own here. The owner finds it in the log under this request_id.";
     }
     "People and keys" {
         CursorInvalid = "cursor_invalid", BAD_REQUEST, never, "This is not a cursor",

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Code, Problem};
 use crate::api_keys::{ApiKeysError, KeyRefused};
+use crate::app_data::{AppDataError, SCOPE};
+use crate::google::drive::DriveError;
 use crate::google::{ClientFault, CodeRefusal};
 use crate::ids::ClientName;
 use crate::sessions::SessionError;
@@ -131,6 +133,63 @@ impl From<TokenError> for Problem {
                 .retry_after(retry_after),
             TokenError::Vault(error) => error.into(),
             TokenError::Interrupted => Self::new(Code::Interrupted),
+        }
+    }
+}
+
+impl From<AppDataError> for Problem {
+    fn from(error: AppDataError) -> Self {
+        match error {
+            AppDataError::NotFound => Self::new(Code::FileNotFound),
+            AppDataError::IsFolder => Self::new(Code::IsFolder),
+            AppDataError::NotAFolder => Self::new(Code::NotAFolder),
+            AppDataError::PreconditionFailed { current } => {
+                let current = current.map(|tag| tag.to_string());
+                // For a HEAD, whose answer has no body.
+                let tag = current.as_ref().and_then(|tag| HeaderValue::from_str(tag).ok());
+                let problem = Self::new(Code::PreconditionFailed).with("current", current);
+                match tag {
+                    Some(tag) => problem.header(header::ETAG, tag),
+                    None => problem,
+                }
+            }
+            AppDataError::TooLarge => Self::new(Code::ContentTooLarge),
+            AppDataError::ContentBroke => Self::new(Code::ContentBroke),
+            AppDataError::RangeNotSatisfiable { size } => {
+                let problem = Self::new(Code::RangeNotSatisfiable);
+                let range = size.and_then(|size| HeaderValue::try_from(format!("bytes */{size}")).ok());
+                match range {
+                    Some(range) => problem.header(header::CONTENT_RANGE, range),
+                    None => problem,
+                }
+            }
+            AppDataError::Changed => Self::new(Code::AppDataChanged),
+            AppDataError::TooMany { limit } => Self::new(Code::TooManyFiles).with("limit", limit),
+            AppDataError::Busy { retry_after } => Self::new(Code::AppDataBusy).retry_after(retry_after),
+            AppDataError::DriveUnavailable { retry_after, error } => {
+                Self::new(Code::DriveUnavailable).retry_after(retry_after).because(error)
+            }
+            AppDataError::StorageFull => Self::new(Code::StorageFull),
+            // The grant says that it covers app data, and Drive says that it does not.
+            AppDataError::ConsentNeeded(error @ DriveError::ScopeMissing) => {
+                Self::new(Code::ScopeMissing).with("missing_scopes", vec![Value::from(SCOPE)]).because(error)
+            }
+            AppDataError::ConsentNeeded(error) => Self::new(Code::ConsentRequired)
+                .detail("Drive refuses every access token of this grant, a fresh one too. Let the person sign in again; their organisation may have to allow the app.")
+                .with("cause", "drive_refuses_tokens")
+                .because(error),
+            AppDataError::SettingNeeded(error) => {
+                let (cause, detail) = match error {
+                    DriveError::ApiDisabled => ("api_disabled", "The Google Drive API is not enabled in the Google Cloud project. The owner enables it in Google's console, under APIs and services; it takes some minutes to come into force."),
+                    DriveError::PolicyForbids => ("domain_policy", "The person's organisation forbids apps in Drive. An administrator of theirs has to allow this app."),
+                    DriveError::DailyLimit => ("daily_limit", "The daily limit that the owner set for Drive in the Google Cloud project is used up. Wait until tomorrow, or raise it in Google's console."),
+                    _ => ("other", Code::DriveSettingNeeded.detail()),
+                };
+                Self::new(Code::DriveSettingNeeded).detail(detail).with("cause", cause).because(error)
+            }
+            AppDataError::Refused(error) => Self::new(Code::DriveRefused).because(error),
+            AppDataError::Token(error) => error.into(),
+            AppDataError::Interrupted => Self::new(Code::Interrupted),
         }
     }
 }

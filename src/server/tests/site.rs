@@ -209,11 +209,12 @@ fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, server: &s
     let allow = if more.contains("allow_users") { "" } else { "allow_users = \"anyone\"\n" };
     let text = format!(
         "{allow}{more}\n[server]\nworkers = 1\n{server}\n\n{limits}\n[[clients]]\nname = \"main\"\nclient_id = \"{}\"\n\
-         client_secret = \"{}\"\nsources = [\"ios\"]\nscopes = [\"openid\"]\n\n[google]\ndiscovery_url = \"{}\"\n\n\
+         client_secret = \"{}\"\nsources = [\"ios\"]\nscopes = [\"openid\"]\n\n[google]\ndiscovery_url = \"{}\"\ndrive_url = \"{}\"\n\n\
          [vault]\npath = \"{}\"\nroot_key = \"{}\"\n",
         seeded.web.client_id,
         seeded.web.secrets[0].expose(),
         emulator.discovery_url(),
+        emulator.base_url(),
         dir.path().join("locum.db").display(),
         "5a".repeat(32),
     );
