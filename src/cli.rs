@@ -8,6 +8,7 @@ mod admin;
 mod assembly;
 mod config;
 mod demo;
+mod drive;
 mod emulator;
 mod init;
 mod key;
@@ -131,6 +132,9 @@ enum Command {
     /// Make, list, rotate and revoke API keys for your programs
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// List, fetch, write and remove people's app data in Drive
+    #[command(subcommand)]
+    Drive(drive::DriveCommand),
     /// Back up and restore the vault
     #[command(subcommand)]
     Vault(vault::VaultCommand),
@@ -164,6 +168,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         Command::Emulator(arguments) => emulator::run(&context, arguments),
         Command::User(command) => user::run(&context, command),
         Command::Key(command) => key::run(&context, command),
+        Command::Drive(command) => drive::run(&context, command),
         Command::Vault(command) => vault::run(&context, command),
         Command::Init(arguments) => init::run(&context, arguments),
         Command::Config(command) => config::run(&context, &command),

@@ -45,9 +45,10 @@
 //!
 //! # The way of a file
 //!
-//! [`app_data::AppData`] → a path becomes the one file it leads to → [`google::drive`] asks its bearer, and so
-//! [`tokens`], for a token before each request, moves the content a piece at a time and compares size and
-//! checksum. Writes of one person take turns.
+//! `GET` or `PUT /v1/users/{user}/app-data/{path}` → [`server`] (who asks, the path, preconditions; content goes through
+//! piece by piece) → [`app_data::AppData`] → a path becomes the one file it leads to → [`google::drive`] asks its
+//! bearer, and so [`tokens`], for a token before each request, moves the content a piece at a time and compares
+//! size and checksum. Writes of one person take turns.
 //!
 //! # What must stay true
 //!

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Method;
+use http::header::HeaderName;
 use serde_json::Value;
 use url::Url;
 
@@ -43,6 +44,9 @@ pub(super) struct Admin {
     client: reqwest::Client,
     local: Option<LocalServer>,
 }
+
+/// As long as it takes: a transfer that goes on is no fault, and one that does not is ended by hand.
+const TRANSFER: Duration = Duration::from_secs(7 * 86_400);
 
 /// Limits of an admin call: a refresh at Google may have to wait its turn, and a list may be long.
 const LIMITS: Limits = Limits {
@@ -110,6 +114,14 @@ impl Request<'_> {
         Self { builder: self.builder.json(body), ..self }
     }
 
+    pub(super) fn header(self, name: HeaderName, value: &str) -> Self {
+        Self { builder: self.builder.header(name, value), ..self }
+    }
+
+    pub(super) fn body(self, body: reqwest::Body) -> Self {
+        Self { builder: self.builder.body(body), ..self }
+    }
+
     /// Sends it and reads the JSON of a success.
     ///
     /// # Errors
@@ -145,7 +157,7 @@ impl Request<'_> {
     pub(super) async fn stream(self) -> Result<reqwest::Response, Failure> {
         let response = self
             .builder
-            .timeout(Duration::from_secs(3600))
+            .timeout(TRANSFER)
             .send()
             .await
             .map_err(|error| anyhow::anyhow!("the server did not answer: {}", error.without_url()))?;

@@ -57,7 +57,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, 
             .api_keys
             .create(NewApiKey {
                 name: "demo".to_owned(),
-                actions: [Action::TokensRead, Action::UsersRead].into_iter().collect(),
+                actions: [Action::TokensRead, Action::UsersRead, Action::AppDataRead, Action::AppDataWrite]
+                    .into_iter()
+                    .collect(),
                 users: UserBinding::All,
                 clients: None,
                 scopes: None,
@@ -145,6 +147,7 @@ fn tell(context: &Context<'_>, told: &Told<'_>, key: &str) -> Result<(), Failure
             "config_file": told.config_file,
             "emulator_base_url": told.google.base_url().as_str(),
             "discovery_url": told.google.discovery_url().as_str(),
+            "drive_url": told.google.base_url().as_str(),
             "people": told.seeded.people,
         }))?;
     } else {

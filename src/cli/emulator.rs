@@ -93,6 +93,7 @@ fn tell(context: &Context<'_>, emulator: &Emulator, seeded: &Seeded) -> Result<(
         output::json_line(&json!({
             "base_url": emulator.base_url().as_str(),
             "discovery_url": emulator.discovery_url().as_str(),
+            "drive_url": emulator.base_url().as_str(),
             "client_id": seeded.web.client_id,
             "client_secret": secret,
             "people": seeded.people,
@@ -103,6 +104,7 @@ fn tell(context: &Context<'_>, emulator: &Emulator, seeded: &Seeded) -> Result<(
     output::data(&format!(
         "emulated Google   {base}\n\
          discovery_url     {discovery}\n\
+         drive_url         {base}\n\
          client_id         {id}\n\
          client_secret     {secret}\n\
          people            {people}",

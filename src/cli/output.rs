@@ -80,6 +80,24 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// As [`plain`], but what would steer a terminal, or hide, is shown as `\u{…}`: names of files are told apart
+/// by it.
+pub(super) fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hides = matches!(
+            c,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        );
+        if c.is_control() || hides {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +112,7 @@ mod tests {
     fn what_others_wrote_does_not_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[2J\u{202e}b\nc"), "a\u{fffd}[2J\u{fffd}b\u{fffd}c");
         assert_eq!(plain("ליאת"), "ליאת");
+        assert_eq!(escaped("a\u{1b}[2J\u{202e}b\nc"), r"a\u{1b}[2J\u{202e}b\u{a}c");
+        assert_eq!(escaped("ליאת 😀"), "ליאת 😀");
     }
 }

@@ -55,7 +55,7 @@ pub(super) enum UserCommand {
 pub(super) struct Who {
     /// An e-mail address or a user id
     #[arg(value_name = "WHO", value_parser = who)]
-    who: String,
+    pub(super) who: String,
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +73,8 @@ pub(super) struct Forget {
     yes: bool,
 }
 
-fn who(text: &str) -> Result<String, String> {
+/// A person as commands name them.
+pub(super) fn who(text: &str) -> Result<String, String> {
     match text.parse() {
         Ok(UserRef::Me) => Err("an e-mail address or a user id".to_owned()),
         Ok(_) => Ok(text.to_owned()),

@@ -35,7 +35,15 @@ async fn the_demos_lines_work_as_pasted() {
         .output()
         .expect("bash is there");
     let ended = Ended(ended).expect(0);
-    for words in ["\"created\":true", "\"access_token\":\"ya29.", "Alice Example", "1 active, client demo"] {
+    for words in [
+        "\"created\":true",
+        "\"access_token\":\"ya29.",
+        "\"path\":\"notes/hello.txt\"",
+        "\nHello from the back-end\n",
+        "Alice Example",
+        "notes/hello.txt",
+        "1 active, client demo",
+    ] {
         assert!(ended.stdout().contains(words), "{words}\n{ended:?}");
     }
     let (status, stderr) = demo.stop();

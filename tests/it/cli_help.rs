@@ -5,7 +5,7 @@ use crate::program::Folder;
 #[test]
 fn every_command_explains_itself() {
     let folder = Folder::empty();
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 25] = [
         &[],
         &["serve"],
         &["status"],
@@ -24,6 +24,11 @@ fn every_command_explains_itself() {
         &["key", "create"],
         &["key", "list"],
         &["key", "rotate"],
+        &["drive"],
+        &["drive", "ls"],
+        &["drive", "get"],
+        &["drive", "put"],
+        &["drive", "rm"],
         &["vault", "backup"],
         &["vault", "restore"],
     ];

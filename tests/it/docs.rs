@@ -179,7 +179,7 @@ fn settings_exist() {
 #[test]
 fn codes_of_problems_exist() {
     let errors = read("docs/errors.md");
-    for name in ["README.md", "docs/apps.md"] {
+    for name in ["README.md", "docs/apps.md", "docs/app-data.md"] {
         let codes = statuses_with_codes(&read(name));
         assert!(!codes.is_empty(), "{name} names problems");
         for (status, code) in codes {

@@ -22,6 +22,8 @@ pub struct Google {
     pub program: Program,
     pub base: String,
     pub facts: Value,
+    /// Where it puts contents that are too large for its memory.
+    _folder: TempDir,
 }
 
 impl Google {
@@ -31,7 +33,7 @@ impl Google {
             Program::start(bare(folder.path()).args(["--json", "emulator", "--listen", "127.0.0.1:0"]));
         let facts = program.facts.clone();
         let base = text(&facts["base_url"]).trim_end_matches('/').to_owned();
-        Self { program, base, facts }
+        Self { program, base, facts, _folder: folder }
     }
 
     /// A code as an app's SDK would get it for `person`.
@@ -65,10 +67,10 @@ impl Folder {
         folder.write_private(
             "locum.toml",
             &format!(
-                "allow_users = \"anyone\"\n\n[google]\ndiscovery_url = {}\n\n[vault]\npath = \"vault/locum.db\"\n\
+                "allow_users = \"anyone\"\n\n[google]\ndiscovery_url = {}\ndrive_url = {}\n\n[vault]\npath = \"vault/locum.db\"\n\
                  root_key_file = \"root.key\"\n\n[[clients]]\nname = \"main\"\nclient_id = {}\nclient_secret = {}\n\
                  sources = [\"ios\"]\n\n[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\n[limits]\nenabled = false\n{extra}",
-                facts["discovery_url"], facts["client_id"], facts["client_secret"],
+                facts["discovery_url"], facts["drive_url"], facts["client_id"], facts["client_secret"],
             ),
         );
         folder

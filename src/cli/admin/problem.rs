@@ -34,7 +34,9 @@ pub(super) fn failure(status: u16, body: &[u8]) -> Failure {
 
 fn exit(status: u16, problem: &Problem) -> Exit {
     match (status, problem.code.as_str()) {
-        (_, "consent_required" | "scope_missing") => Exit::NeedsPerson,
+        (_, "consent_required" | "scope_missing" | "storage_full" | "drive_setting_needed") => {
+            Exit::NeedsPerson
+        }
         (429 | 503, _) => Exit::TryLater,
         _ if problem.retryable => Exit::TryLater,
         (400 | 422, _) | (_, "client_ambiguous" | "user_ambiguous") => Exit::Usage,
@@ -51,6 +53,9 @@ mod tests {
         for (status, code, retryable, expected) in [
             (409, "consent_required", false, Exit::NeedsPerson),
             (403, "scope_missing", false, Exit::NeedsPerson),
+            (507, "storage_full", false, Exit::NeedsPerson),
+            (502, "drive_setting_needed", false, Exit::NeedsPerson),
+            (412, "precondition_failed", false, Exit::Failed),
             (503, "google_unavailable", true, Exit::TryLater),
             (429, "rate_limited", true, Exit::TryLater),
             (409, "client_ambiguous", false, Exit::Usage),

@@ -42,9 +42,14 @@ curl -s {base}/v1/exchange -H 'X-Requested-With: demo' -d "code=$code"; echo
 # 3. From now on a program of yours gets fresh access tokens for Alice, whether she is there or not.
 curl -s {base}/v1/users/{first}/token -H 'Authorization: Bearer {key}'; echo
 
-# 4. Every other command works on the demo too.
+# 4. It keeps files in Alice's hidden app data in Drive, and reads what the app keeps there.
+curl -s -X PUT {base}/v1/users/{first}/app-data/notes/hello.txt -H 'Authorization: Bearer {key}' -H 'Content-Type: text/plain' -d 'Hello from the back-end'; echo
+curl -s {base}/v1/users/{first}/app-data/notes/hello.txt -H 'Authorization: Bearer {key}'; echo
+
+# 5. Every other command works on the demo too.
 export LOCUM_CONFIG={config}
 {program} user list
+{program} drive ls {first}
 {program} status
 "#,
         people = people.join(", "),

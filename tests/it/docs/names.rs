@@ -73,7 +73,7 @@ fn command(line: &str) -> Option<Named> {
     let mut parts = rest.split_whitespace().peekable();
     let mut words = Vec::new();
     // A group has one subcommand below it; what follows are arguments.
-    let groups = ["config", "user", "key", "vault"];
+    let groups = ["config", "user", "key", "vault", "drive"];
     while let Some(word) = parts.next_if(is_word) {
         words.push(word.to_owned());
         if !groups.contains(&words[0].as_str()) || words.len() == 2 {
@@ -108,6 +108,12 @@ pub fn route_matches(route: &str, path: &str) -> bool {
     let path = path.split("{urllib.parse.quote(user").next().map_or(path.to_owned(), |head| {
         if head.len() < path.len() { format!("{head}x/token") } else { path.to_owned() }
     });
+    // A path of names has as many segments as there are names.
+    if let Some(before) = route.strip_suffix("{path:.*}") {
+        let names = path.splitn(before.matches('/').count() + 1, '/').last().unwrap_or_default();
+        let start = path.strip_suffix(names).unwrap_or_default();
+        return !names.is_empty() && route_matches(before, start);
+    }
     let (route, path): (Vec<&str>, Vec<&str>) = (route.split('/').collect(), path.split('/').collect());
     route.len() == path.len() && route.iter().zip(&path).all(|(r, p)| r == p || r.starts_with('{'))
 }
