@@ -9,6 +9,7 @@
 //! - secrets and tokens travel in request bodies, never in a URL, a log line or an error;
 //! - no redirect is followed, and every answer has a limit in time and size.
 
+mod authorization;
 mod classify;
 pub mod drive;
 mod endpoints;
@@ -24,6 +25,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use authorization::AuthorizationRequest;
 pub use endpoints::{DiscoveryFault, Endpoints};
 pub use error::{ClientFault, CodeRefusal, GoogleError, Outage};
 pub use id_token::{Expectation, IdClaims, IdTokenError};

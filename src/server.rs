@@ -15,11 +15,13 @@ mod body;
 mod client_address;
 mod context;
 mod middleware;
+mod pages;
 mod problem;
 mod query;
 mod rate_limit;
 mod request_id;
 mod routes;
+mod visitor;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -14,6 +14,7 @@ use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
 use crate::sessions::Sessions;
 use crate::sign_in::SignIn;
+use crate::sign_in::web_flow::{WebFlow, WebFlowParts};
 use crate::tokens::Tokens;
 use crate::users::Users;
 use crate::vault::{Vault, VaultError};
@@ -39,6 +40,8 @@ pub struct AppState {
     pub tokens: Tokens,
     /// From a code to a grant.
     pub sign_in: SignIn,
+    /// Signing in by a browser.
+    pub web_flow: WebFlow,
     /// The people who are connected.
     pub users: Users,
     /// Session tokens for apps' users.
@@ -90,6 +93,16 @@ impl AppState {
             clock.clone(),
             lifecycle.clone(),
         );
+        let web_flow = WebFlow::new(WebFlowParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            provider: provider.clone(),
+            sign_in: sign_in.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+            rng: rng.clone(),
+        });
         let users = Users::new(
             config.clone(),
             vault.clone(),
@@ -111,6 +124,7 @@ impl AppState {
             provider,
             tokens,
             sign_in,
+            web_flow,
             users,
             sessions,
             api_keys,

@@ -7,6 +7,7 @@ mod keys;
 mod me;
 mod ops;
 mod session;
+mod sign_in;
 mod status;
 mod tokens;
 mod users;
@@ -84,6 +85,16 @@ table! {
     }
     "/v1/session" pages {
         POST Access::Public => session::renew;
+    }
+    "/v1/sign-in" {
+        GET Access::Public => sign_in::begin;
+    }
+    "/v1/sign-in/callback" {
+        GET Access::Public => sign_in::callback;
+    }
+    "/v1/sign-in/end/{id}" {
+        GET Access::Public => sign_in::end;
+        POST Access::Public => sign_in::again;
     }
     "/v1/users/me" pages {
         GET Access::Session => me::show;

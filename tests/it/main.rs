@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
+mod browser;
 mod cli;
 mod cli_help;
 mod connect_again;
@@ -17,3 +18,4 @@ mod program;
 mod provider;
 mod races;
 mod refresh;
+mod sign_in_web;

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::super::error::Origin;
 use super::super::sections::{
-    GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server, SessionsSection, TokensSection,
-    VaultSection,
+    GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server, SessionsSection, SignInSection,
+    TokensSection, VaultSection,
 };
 use super::super::values::{Setting as _, is_loopback};
 use super::super::{Config, RootKeySource, SecretSource};
@@ -25,9 +25,10 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
     let google = google(reading);
     let mut variables = Vec::new();
     let root_key = root_key(reading, &mut variables);
-    let clients = clients::clients(reading, &google, &mut variables);
+    let clients = clients::clients(reading, &google, server.public_url.is_some(), &mut variables);
     let tokens = tokens(reading);
     let sessions = sessions(reading);
+    let sign_in = sign_in(reading);
     let limits = limits(reading);
     let log = log(reading);
     let metrics = metrics(reading);
@@ -42,6 +43,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
         allow_users: allow_users?,
         tokens,
         sessions,
+        sign_in,
         limits,
         log,
         metrics,
@@ -149,6 +151,11 @@ fn tokens(reading: &mut Reading<'_>) -> TokensSection {
 fn sessions(reading: &mut Reading<'_>) -> SessionsSection {
     let table = reading.section("sessions");
     SessionsSection { lifetime: reading.defaulted(&table, "lifetime") }
+}
+
+fn sign_in(reading: &mut Reading<'_>) -> SignInSection {
+    let table = reading.section("sign_in");
+    SignInSection { return_to: reading.defaulted(&table, "return_to") }
 }
 
 fn limits(reading: &mut Reading<'_>) -> LimitsSection {

@@ -10,6 +10,7 @@ use crate::google::{ClientFault, CodeRefusal};
 use crate::ids::ClientName;
 use crate::sessions::SessionError;
 use crate::sign_in::SignInError;
+use crate::sign_in::web_flow::WebError;
 use crate::tokens::{ResolveError, TokenError};
 use crate::users::UsersError;
 use crate::vault::VaultError;
@@ -170,6 +171,7 @@ impl From<SignInError> for Problem {
                 .detail(format!("Refused: {reason}. {}", Code::IdTokenRefused.detail()))
                 .because(reason),
             SignInError::UserNotAllowed => Self::new(Code::UserNotAllowed),
+            SignInError::WrongAccount => Self::new(Code::WrongAccount),
             SignInError::NotConnected => Self::new(Code::NotConnected),
             SignInError::Blocked(cause) => {
                 Self::new(Code::GoogleBlocked).detail(cause.words()).with("cause", cause.code())
@@ -205,6 +207,23 @@ impl From<SignInError> for Problem {
             SignInError::Interrupted => Self::new(Code::Interrupted).detail(
                 "locum was interrupted. Send the request again; if the code is then spent, sign in again.",
             ),
+        }
+    }
+}
+
+impl From<WebError> for Problem {
+    fn from(error: WebError) -> Self {
+        match error {
+            WebError::NotConfigured => Self::new(Code::SignInNotConfigured),
+            WebError::ReturnToNotAllowed => Self::new(Code::ReturnToNotAllowed),
+            WebError::ChallengeUnusable => Self::new(Code::ChallengeUnusable),
+            WebError::Expired => Self::new(Code::SignInExpired),
+            WebError::OtherBrowser => Self::new(Code::SignInOtherBrowser),
+            WebError::Denied => Self::new(Code::ConsentDenied),
+            WebError::LocumCodeSpent => Self::new(Code::LocumCodeSpent),
+            WebError::VerifierWrong => Self::new(Code::VerifierWrong)
+                .detail("Send the `code_verifier` whose S256 was the `challenge` of the same sign-in. The code is spent: begin again at `/v1/sign-in`."),
+            WebError::SignIn(error) => error.into(),
         }
     }
 }
