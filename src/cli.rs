@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod emulator;
 mod init;
+mod invite;
 mod key;
 mod output;
 mod private_folder;
@@ -128,6 +129,8 @@ enum Command {
     /// See, refresh and forget the people who are connected
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Make a one-time link that leads a person through consent
+    Invite(invite::Arguments),
     /// Make, list, rotate and revoke API keys for your programs
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -163,6 +166,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         Command::Demo(arguments) => demo::run(&context, &arguments),
         Command::Emulator(arguments) => emulator::run(&context, arguments),
         Command::User(command) => user::run(&context, command),
+        Command::Invite(arguments) => invite::run(&context, arguments),
         Command::Key(command) => key::run(&context, command),
         Command::Vault(command) => vault::run(&context, command),
         Command::Init(arguments) => init::run(&context, arguments),

@@ -34,7 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::problem::Code;
 pub use self::routes::{
-    ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, KeyUsers, KeyView, Pause, Status, VaultStatus,
+    ApiKeyStatus, ClientStatus, ConnectLinkMade, GoogleStatus, GrantCount, KeyUsers, KeyView, Pause, Status,
+    VaultStatus,
 };
 
 use self::admin_peer::AdminRule;

@@ -159,6 +159,7 @@ impl AppState {
             let vault = state.vault.clone();
             async move {
                 report("purge", vault.purge_redemptions().await);
+                report("purge", vault.purge_connect_links().await);
                 report("checkpoint", vault.checkpoint_if_wanted().await);
             }
         });

@@ -47,8 +47,8 @@ pub(super) struct Facts<'a> {
     pub(super) missing: Option<&'a ScopeSet>,
     /// The problem's stable name, for whoever has to be told.
     pub(super) code: Option<&'a str>,
-    /// Where a form may begin it anew.
-    pub(super) again: Option<&'a str>,
+    /// Whether a button begins it anew, by a form that goes to the page's own address.
+    pub(super) again: bool,
     /// The way back to the site.
     pub(super) back: Option<&'a Url>,
 }
@@ -66,8 +66,6 @@ pub(super) struct Invitation<'a> {
     pub(super) scopes: &'a ScopeSet,
     /// When it ends.
     pub(super) until: &'a str,
-    /// Where the form goes.
-    pub(super) action: &'a str,
 }
 
 /// A whole page, without the headers that belong to it.
@@ -115,10 +113,10 @@ impl Page {
                 }
             }
             p.hint { (text.next) }
-            @if facts.again.is_some() || facts.back.is_some() {
+            @if facts.again || facts.back.is_some() {
                 div.actions {
-                    @if let Some(again) = facts.again {
-                        form method="post" action=(again) { button type="submit" { (words.again) } }
+                    @if facts.again {
+                        form method="post" { button type="submit" { (words.again) } }
                     }
                     @if let Some(back) = facts.back {
                         a.button.quiet href=(back) rel="noreferrer" { (words.back) }
@@ -158,7 +156,7 @@ impl Page {
             }
             p.hint { (words.invitation.next) }
             div.actions {
-                form method="post" action=(invitation.action) { button type="submit" { (words.begin) } }
+                form method="post" { button type="submit" { (words.begin) } }
             }
         };
         Self::new(language, "", words.invitation.title, None, &content)

@@ -92,7 +92,7 @@ impl Problem {
     }
 
     /// Shown as this page: a browser asks.
-    pub(super) fn as_page(mut self, page: Page) -> Self {
+    pub(super) fn paged(mut self, page: Page) -> Self {
         self.0.page = Some(page);
         self
     }

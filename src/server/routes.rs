@@ -2,6 +2,8 @@
 //! table, so no route can exist beside it; a test walks it with every kind of caller.
 
 mod backup;
+mod connect;
+mod connect_links;
 mod exchange;
 mod keys;
 mod me;
@@ -23,6 +25,7 @@ use super::problem::{Code, Problem};
 use crate::api_keys::Action;
 
 pub(super) use self::backup::remove_leftovers;
+pub use self::connect_links::ConnectLinkMade;
 pub use self::keys::{KeyUsers, KeyView};
 pub use self::status::{ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, Pause, Status, VaultStatus};
 
@@ -109,6 +112,16 @@ table! {
     }
     "/v1/users/{user}/refresh" {
         POST Access::Key(Action::UsersWrite) => tokens::refresh;
+    }
+    "/v1/connect-links" {
+        POST Access::Key(Action::UsersWrite) => connect_links::create;
+    }
+    "/v1/connect-links/{id}" {
+        DELETE Access::Key(Action::UsersWrite) => connect_links::withdraw;
+    }
+    "/v1/connect/{token}" {
+        GET Access::Public => connect::show;
+        POST Access::Public => connect::follow;
     }
     "/v1/keys" {
         GET Access::Owner => keys::list;

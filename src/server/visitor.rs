@@ -46,7 +46,7 @@ impl Visitor {
             back: facts.back,
             missing: None,
         };
-        problem.as_page(Page::end(self.language, ending, &facts))
+        problem.paged(Page::end(self.language, ending, &facts))
     }
 }
 
@@ -57,6 +57,7 @@ fn ending_of(code: Code) -> Ending {
         Code::SignInExpired => Ending::Expired,
         Code::SignInOtherBrowser => Ending::OtherBrowser,
         Code::WrongAccount => Ending::WrongAccount,
+        Code::ConnectLinkGone => Ending::LinkGone,
         Code::UserNotAllowed => Ending::NotAllowed,
         Code::GoogleBlocked => Ending::Blocked,
         Code::SignInNotConfigured

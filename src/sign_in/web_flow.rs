@@ -10,6 +10,7 @@
 //!   the browser says: the address at Google would tell a stranger what somebody has granted.
 
 mod codes;
+mod links;
 mod pending;
 mod recent;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+pub use self::links::{LinkId, LinkOrder, LinkView, MadeLink};
 pub use self::pending::{End, Ended, LIFETIME};
 
 use self::codes::Codes;
@@ -135,6 +137,9 @@ pub enum WebError {
     /// The person said no.
     #[error("the person said no at Google's page")]
     Denied,
+    /// The link is unknown, used, withdrawn or over.
+    #[error("the connect link is no longer good")]
+    LinkGone,
     /// The code of a site is unknown, used or older than a minute.
     #[error("the locum_code is spent or unknown")]
     LocumCodeSpent,
@@ -163,6 +168,7 @@ struct Inner {
     provider: Provider,
     sign_in: SignIn,
     metrics: Metrics,
+    clock: Clock,
     lifecycle: Lifecycle,
     rng: Rng,
     pending: Pending,
@@ -195,8 +201,19 @@ impl WebFlow {
     pub fn new(parts: WebFlowParts) -> Self {
         let WebFlowParts { config, vault, provider, sign_in, metrics, clock, lifecycle, rng } = parts;
         let pending = Pending::new(clock.clone(), rng.clone());
-        let codes = Codes::new(clock, rng.clone());
-        Self(Arc::new(Inner { config, vault, provider, sign_in, metrics, lifecycle, rng, pending, codes }))
+        let codes = Codes::new(clock.clone(), rng.clone());
+        Self(Arc::new(Inner {
+            config,
+            vault,
+            provider,
+            sign_in,
+            metrics,
+            clock,
+            lifecycle,
+            rng,
+            pending,
+            codes,
+        }))
     }
 
     /// What a site asks for, checked.

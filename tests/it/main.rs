@@ -6,6 +6,7 @@ mod browser;
 mod cli;
 mod cli_help;
 mod connect_again;
+mod connect_links;
 mod docs;
 mod exchange;
 mod forget;

@@ -10,7 +10,7 @@ fn facts<'a>(missing: &'a ScopeSet, back: &'a Url) -> Facts<'a> {
         client: Some("main"),
         missing: Some(missing),
         code: Some("wrong_account"),
-        again: Some("/v1/sign-in/end/x"),
+        again: true,
         back: Some(back),
     }
 }
@@ -81,7 +81,6 @@ fn a_page_asks_for_nothing_else() {
         server: "locum.example.org",
         scopes: &scopes,
         until: "2026-11-23T17:36:12Z",
-        action: "/v1/connect/x",
     };
     for language in Language::ALL {
         for page in [

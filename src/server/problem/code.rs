@@ -196,6 +196,10 @@ codes! {
             "The person refused at Google's page, or closed it. Nothing was stored. Let them sign in again when they want to.";
         WrongAccount = "wrong_account", FORBIDDEN, never, "This is another account",
             "The sign-in was for another Google account. Nothing was stored. Sign in again with the account that the link is for.";
+        ConnectLinkGone = "connect_link_gone", GONE, never, "The connect link is no longer good",
+            "It was used before, was withdrawn, or its time is over. Make another with `locum invite` or `POST /v1/connect-links`.";
+        ConnectLinkNotFound = "connect_link_not_found", NOT_FOUND, never, "There is no such connect link",
+            "It was used, was withdrawn before, or its time is over. Send the `id` of the answer that the link was made with.";
         LocumCodeSpent = "locum_code_spent", CONFLICT, never, "The locum_code is spent",
             "A `locum_code` is good once and for a minute. Begin again at `/v1/sign-in`.";
     }
@@ -213,7 +217,7 @@ codes! {
         UserAmbiguous = "user_ambiguous", CONFLICT, never, "Several people have this address",
             "The address has changed hands. Name the user by id instead (`user.id` in answers).";
         ConsentRequired = "consent_required", CONFLICT, never, "The person must sign in again",
-            "No access token can be had before the person has been through Google's consent again.";
+            "No access token can be had before the person has been through Google's consent again: in the app, at `connect_url` where there is one, or by a link of `POST /v1/connect-links`.";
         ClientAmbiguous = "client_ambiguous", CONFLICT, never, "Several grants match",
             "The user has grants with several clients. Send `client` with one of `clients`.";
         ScopeMissing = "scope_missing", FORBIDDEN, never, "Scopes are missing",

@@ -220,6 +220,7 @@ impl From<WebError> for Problem {
             WebError::Expired => Self::new(Code::SignInExpired),
             WebError::OtherBrowser => Self::new(Code::SignInOtherBrowser),
             WebError::Denied => Self::new(Code::ConsentDenied),
+            WebError::LinkGone => Self::new(Code::ConnectLinkGone),
             WebError::LocumCodeSpent => Self::new(Code::LocumCodeSpent),
             WebError::VerifierWrong => Self::new(Code::VerifierWrong)
                 .detail("Send the `code_verifier` whose S256 was the `challenge` of the same sign-in. The code is spent: begin again at `/v1/sign-in`."),

@@ -147,10 +147,7 @@ fn ended(
             let facts = Facts { client: Some(ask.client.as_str()), ..Facts::default() };
             Ok(Page::end(visitor.language, Ending::UnderWay, &facts).answer(StatusCode::OK))
         }
-        End::Over(over) => {
-            let again = end_address(context, id)?;
-            over_page(visitor, &over, again.as_str())
-        }
+        End::Over(over) => over_page(visitor, &over),
     }
 }
 
@@ -162,7 +159,7 @@ struct Answer<'a> {
     offline_access: bool,
 }
 
-fn over_page(visitor: Visitor, over: &Ended, again: &str) -> Result<HttpResponse, Problem> {
+fn over_page(visitor: Visitor, over: &Ended) -> Result<HttpResponse, Problem> {
     let Ask { client, return_to, person, .. } = &over.ask;
     let client = client.as_str();
     let back = return_to.as_ref().map(|address| address.as_url().clone());
@@ -181,7 +178,7 @@ fn over_page(visitor: Visitor, over: &Ended, again: &str) -> Result<HttpResponse
                 client: Some(client),
                 missing: (!missing.is_empty()).then_some(missing),
                 code: None,
-                again: (ending != Ending::Connected).then_some(again),
+                again: ending != Ending::Connected,
                 back: back.as_ref(),
             };
             Ok(Page::end(visitor.language, ending, &facts).answer(StatusCode::OK))
@@ -193,7 +190,7 @@ fn over_page(visitor: Visitor, over: &Ended, again: &str) -> Result<HttpResponse
             let facts = Facts {
                 account: person.as_ref().map(|person| person.shown()),
                 client: Some(client),
-                again: Some(again),
+                again: true,
                 back: back.as_ref(),
                 ..Facts::default()
             };
