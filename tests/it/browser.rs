@@ -29,10 +29,16 @@ impl WebLocum {
 
     /// `extra` goes before all sections.
     pub async fn start_with(extra: &str) -> Self {
+        Self::start_as(None, extra).await
+    }
+
+    /// Under another public address than the one it listens on.
+    pub async fn start_as(public_url: Option<&str>, extra: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base: Url = format!("http://{}/", listener.local_addr().expect("bound")).parse().expect("a URL");
+        let public_url = public_url.unwrap_or(base.as_str());
         let locum = TestLocum::start_with(&format!(
-            "{extra}\n[server]\nworkers = 1\npublic_url = \"{base}\"\n[limits]\nenabled = false\n\
+            "{extra}\n[server]\nworkers = 1\npublic_url = \"{public_url}\"\n[limits]\nenabled = false\n\
              [sign_in]\nreturn_to = [\"{SITE}\"]\n"
         ))
         .await;
@@ -197,6 +203,13 @@ impl Browser {
         }
         let back = self.fetch("POST", google.url.as_str(), &form).await;
         back.location().unwrap_or_else(|| panic!("Google keeps the browser: {}", back.body))
+    }
+
+    /// Presses the button of a link and goes on to the end.
+    pub async fn sign_in_from(&mut self, link: &str, person: &Person) -> Seen {
+        let google = self.post(link).await;
+        let back = self.consent(&google, person, &Answer::All).await;
+        self.get(back.as_str()).await
     }
 
     /// From the address of a sign-in through Google's page to where it ends.

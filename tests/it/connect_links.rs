@@ -124,11 +124,11 @@ async fn somebody_who_is_connected_keeps_what_they_have_when_they_take_another_s
     let google = browser.post(&url).await;
     let back = browser.consent(&google, &bob, &Answer::All).await;
     assert_eq!(browser.get(back.as_str()).await.title(), "That was another account");
-    web.locum.state.lifecycle.stop(Duration::from_secs(10)).await;
-    assert_eq!(web.locum.emulator.world.counts().revokes, 0);
     let (key, path) = (web.key(|_| {}).await, format!("/v1/users/{}/token", bob.sub));
     web.locum.clock.advance(Duration::from_secs(3600));
     assert_eq!(web.call("GET", &path, Some(&key), &Value::Null).await.0, 200);
+    web.locum.state.lifecycle.stop(Duration::from_secs(10)).await;
+    assert_eq!(web.locum.emulator.world.counts().revokes, 0);
 }
 
 #[actix_web::test]

@@ -423,3 +423,49 @@ async fn without_a_public_address_there_is_no_sign_in() {
     assert_eq!((seen.status, seen.title()), (404, "This service is not set up for that"));
     assert!(seen.body.contains("sign_in_not_configured"));
 }
+
+#[actix_web::test]
+async fn on_https_the_cookie_is_the_host_s_alone() {
+    let web = WebLocum::start_as(Some("https://locum.example.org/under/"), "").await;
+    let mut browser = Browser::new();
+    let step = browser.fetch("GET", &web.url("/v1/sign-in"), &[]).await;
+    let set = &browser.cookies_set[0];
+    assert!(set.starts_with("__Host-locum-sign-in-") && set.ends_with("; Secure"), "{set}");
+    assert!(set.contains("; Path=/;") && !set.contains("Domain"), "{set}");
+    let google = step.location().expect("Google");
+    let redirect_uri = google.query_pairs().find(|(name, _)| name == "redirect_uri").expect("there").1;
+    assert_eq!(redirect_uri, "https://locum.example.org/under/v1/sign-in/callback");
+    // Without the prefix it is somebody else's cookie.
+    let (name, value) = browser.cookies.pop_first().expect("a cookie");
+    let id = name.trim_start_matches("__Host-").to_owned();
+    let state = google.query_pairs().find(|(name, _)| name == "state").expect("there").1.into_owned();
+    browser.cookies.insert(id, value);
+    let back = web.url(&format!("/v1/sign-in/callback?error=access_denied&state={state}"));
+    let step = browser.fetch("GET", &back, &[]).await;
+    let end = step.location().expect("a page");
+    assert_eq!(end.as_str(), "https://locum.example.org/under/v1/sign-in/end/other-browser");
+}
+
+#[actix_web::test]
+async fn a_callback_that_comes_twice_at_once_redeems_once() {
+    let web = WebLocum::start().await;
+    let mut browser = Browser::new();
+    let google = browser.get(&web.url("/v1/sign-in")).await;
+    let back = browser.consent(&google, web.locum.alice(), &Answer::All).await;
+    let mut twin = Browser::new();
+    twin.cookies = browser.cookies.clone();
+    let hold = web.locum.emulator.world.faults().hold(Endpoint::Token);
+    let (one, other) = tokio::join!(browser.fetch("GET", back.as_str(), &[]), async {
+        hold.reached(1).await;
+        let step = twin.fetch("GET", back.as_str(), &[]).await;
+        let end = step.location().expect("its page");
+        let waiting = twin.fetch("GET", end.as_str(), &[]).await;
+        hold.release();
+        (end, waiting)
+    });
+    assert_eq!((other.1.status, other.1.title()), (200, "One moment"));
+    assert!(other.1.body.contains("http-equiv=\"refresh\" content=\"1\""), "{}", other.1.body);
+    assert_eq!(one.location(), Some(other.0.clone()));
+    assert_eq!(twin.get(other.0.as_str()).await.title(), "You are connected");
+    assert_eq!(web.locum.emulator.world.counts().exchanges, 1);
+}
