@@ -7,6 +7,7 @@
 mod admin;
 mod assembly;
 mod config;
+mod connect;
 mod demo;
 mod emulator;
 mod init;
@@ -129,6 +130,8 @@ enum Command {
     /// See, refresh and forget the people who are connected
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Connect your own account, by a browser or by a code typed elsewhere
+    Connect(connect::Arguments),
     /// Make a one-time link that leads a person through consent
     Invite(invite::Arguments),
     /// Make, list, rotate and revoke API keys for your programs
@@ -166,6 +169,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         Command::Demo(arguments) => demo::run(&context, &arguments),
         Command::Emulator(arguments) => emulator::run(&context, arguments),
         Command::User(command) => user::run(&context, command),
+        Command::Connect(arguments) => connect::run(&context, arguments),
         Command::Invite(arguments) => invite::run(&context, arguments),
         Command::Key(command) => key::run(&context, command),
         Command::Vault(command) => vault::run(&context, command),

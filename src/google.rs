@@ -11,6 +11,7 @@
 
 mod authorization;
 mod classify;
+mod device;
 pub mod drive;
 mod endpoints;
 mod error;
@@ -26,6 +27,7 @@ mod wire;
 mod tests;
 
 pub use authorization::AuthorizationRequest;
+pub use device::{DeviceCode, DevicePoll, refused_to_devices};
 pub use endpoints::{DiscoveryFault, Endpoints};
 pub use error::{ClientFault, CodeRefusal, GoogleError, Outage};
 pub use id_token::{Expectation, IdClaims, IdTokenError};

@@ -43,6 +43,8 @@
 //! with (a cookie, a state, a verifier, a nonce) → Google → `GET /v1/sign-in/callback` → the way of a code, from
 //! [`sign_in::SignIn`] on → a clean address: the site's own with a `locum_code` for `POST /v1/session`, or a page.
 //!
+//! `locum connect` takes the way of a code as well: [`sign_in::own_account`] makes the address, the command waits.
+//!
 //! # The way of a token
 //!
 //! `GET /v1/users/{user}/token` → [`server`] → [`api_keys`] say what the caller may reach → [`tokens::Tokens::token`]: from

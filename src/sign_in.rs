@@ -15,6 +15,7 @@ mod answer;
 mod claims;
 mod decide;
 mod exchange;
+pub mod own_account;
 mod renew;
 pub mod web_flow;
 

@@ -103,6 +103,10 @@ impl Request<'_> {
         }
     }
 
+    pub(super) fn header(self, name: &'static str, value: &'static str) -> Self {
+        Self { builder: self.builder.header(name, value), ..self }
+    }
+
     pub(super) fn json(self, body: &Value) -> Self {
         Self { builder: self.builder.json(body), ..self }
     }

@@ -2,12 +2,11 @@
 
 use url::Url;
 
-use super::{Endpoints, pkce};
+use super::Endpoints;
 use crate::ids::OAuthClientId;
 use crate::scopes::ScopeSet;
-use crate::secret::CodeVerifier;
 
-/// An authorization request. Always for offline access and for the union with what was granted before.
+/// An authorization request, always for offline access.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest<'a> {
     /// The client.
@@ -20,13 +19,15 @@ pub struct AuthorizationRequest<'a> {
     pub state: &'a str,
     /// Comes back in the ID token.
     pub nonce: &'a str,
-    /// Only its hash travels.
-    pub code_verifier: &'a CodeVerifier,
+    /// PKCE's S256.
+    pub challenge: &'a str,
     /// Whom Google should offer first: an address or a `sub`.
     pub login_hint: Option<&'a str>,
     /// Whether the person is asked even if they have agreed before: only then does Google send another
     /// refresh token.
     pub force_consent: bool,
+    /// Whether the new tokens cover what was granted to the project before, too.
+    pub incremental: bool,
 }
 
 impl AuthorizationRequest<'_> {
@@ -40,11 +41,13 @@ impl AuthorizationRequest<'_> {
             .append_pair("response_type", "code")
             .append_pair("scope", &self.scopes.to_string())
             .append_pair("access_type", "offline")
-            .append_pair("include_granted_scopes", "true")
             .append_pair("state", self.state)
             .append_pair("nonce", self.nonce)
-            .append_pair("code_challenge", &pkce::challenge(self.code_verifier))
+            .append_pair("code_challenge", self.challenge)
             .append_pair("code_challenge_method", "S256");
+        if self.incremental {
+            query.append_pair("include_granted_scopes", "true");
+        }
         if let Some(hint) = self.login_hint {
             query.append_pair("login_hint", hint);
         }

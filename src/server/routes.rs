@@ -8,6 +8,7 @@ mod exchange;
 mod keys;
 mod me;
 mod ops;
+mod own_account;
 mod session;
 mod sign_in;
 mod status;
@@ -122,6 +123,12 @@ table! {
     "/v1/connect/{token}" {
         GET Access::Public => connect::show;
         POST Access::Public => connect::follow;
+    }
+    "/v1/authorizations" {
+        POST Access::Owner => own_account::authorization;
+    }
+    "/v1/device-sign-ins" {
+        POST Access::Owner => own_account::device;
     }
     "/v1/keys" {
         GET Access::Owner => keys::list;

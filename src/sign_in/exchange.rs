@@ -199,7 +199,7 @@ impl Inner {
     }
 
     /// From Google's tokens to a verified person, a decision, and a commit.
-    async fn complete(
+    pub(super) async fn complete(
         &self,
         client: &Client,
         request: &ExchangeRequest,

@@ -369,9 +369,10 @@ impl Inner {
             scopes: &waiting.asked,
             state: state.expose(),
             nonce: &waiting.nonce,
-            code_verifier: &waiting.verifier,
+            challenge: &pkce::challenge(&waiting.verifier),
             login_hint: hint.map(NamedPerson::as_str),
             force_consent: forced,
+            incremental: true,
         }
         .url(&endpoints);
         Ok(Begun { id, browser, location })

@@ -5,7 +5,7 @@ use crate::program::Folder;
 #[test]
 fn every_command_explains_itself() {
     let folder = Folder::empty();
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["serve"],
         &["status"],
@@ -20,6 +20,7 @@ fn every_command_explains_itself() {
         &["user", "token"],
         &["user", "refresh"],
         &["user", "forget"],
+        &["connect"],
         &["invite"],
         &["key"],
         &["key", "create"],

@@ -7,6 +7,7 @@ mod cli;
 mod cli_help;
 mod connect_again;
 mod connect_links;
+mod connect_own;
 mod docs;
 mod exchange;
 mod forget;

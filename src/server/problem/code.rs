@@ -194,6 +194,8 @@ codes! {
             "A sign-in ends in the browser that began it, by a cookie. Begin again at `/v1/sign-in`, with cookies allowed.";
         ConsentDenied = "consent_denied", FORBIDDEN, never, "The person said no",
             "The person refused at Google's page, or closed it. Nothing was stored. Let them sign in again when they want to.";
+        DeviceScopesRefused = "device_scopes_refused", BAD_REQUEST, never, "Google refuses these scopes to devices",
+            "By a code typed elsewhere, Google lets people grant `openid`, `email`, `profile`, `drive.appdata`, `drive.file` and YouTube's scopes only. For the others use `locum connect --paste` with a client of the source `desktop`, or `locum invite`.";
         WrongAccount = "wrong_account", FORBIDDEN, never, "This is another account",
             "The sign-in was for another Google account. Nothing was stored. Sign in again with the account that the link is for.";
         ConnectLinkGone = "connect_link_gone", GONE, never, "The connect link is no longer good",
