@@ -169,6 +169,11 @@ pub(super) fn is_health(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz")
 }
 
+/// Whether people open the address in a browser, and so are told in pages what they cannot have.
+pub(super) fn is_for_browsers(path: &str) -> bool {
+    path == "/v1/sign-in" || path.starts_with("/v1/sign-in/") || path.starts_with("/v1/connect/")
+}
+
 /// The row of [`TABLE`] that a request matched.
 #[derive(Clone, Copy)]
 pub(super) struct Matched(pub(super) usize);
