@@ -6,7 +6,8 @@
 
 use url::Url;
 
-use super::{Ask, Begun, WebError, WebFlow, wanted};
+use super::round::wanted;
+use super::{Ask, Begun, WebError, WebFlow};
 use crate::clock::Timestamp;
 use crate::ids::ClientName;
 use crate::scopes::ScopeSet;
