@@ -7,10 +7,12 @@
 mod admin;
 mod assembly;
 mod config;
+mod connect;
 mod demo;
 mod drive;
 mod emulator;
 mod init;
+mod invite;
 mod key;
 mod output;
 mod private_folder;
@@ -129,6 +131,10 @@ enum Command {
     /// See, refresh and forget the people who are connected
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Connect your own account, by a browser or by a code typed elsewhere
+    Connect(connect::Arguments),
+    /// Make a one-time link that leads a person through consent
+    Invite(invite::Arguments),
     /// Make, list, rotate and revoke API keys for your programs
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -167,6 +173,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         Command::Demo(arguments) => demo::run(&context, &arguments),
         Command::Emulator(arguments) => emulator::run(&context, arguments),
         Command::User(command) => user::run(&context, command),
+        Command::Connect(arguments) => connect::run(&context, arguments),
+        Command::Invite(arguments) => invite::run(&context, arguments),
         Command::Key(command) => key::run(&context, command),
         Command::Drive(command) => drive::run(&context, command),
         Command::Vault(command) => vault::run(&context, command),

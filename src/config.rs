@@ -14,6 +14,7 @@ mod layers;
 mod read;
 #[cfg(test)]
 mod reference;
+mod return_to;
 mod secret_command;
 mod secret_file;
 mod secret_source;
@@ -27,10 +28,11 @@ pub use client::{Client, RedirectProblem, RedirectUri, Source, UnknownSource};
 pub use environment::Environment;
 pub use error::{ConfigError, Mistake, Origin};
 pub use read::Shown;
+pub use return_to::{AllowedReturn, ReturnAddress};
 pub use secret_source::{RootKeySource, RootSecret, SecretProblem, SecretSource};
 pub use sections::{
     AppDataSection, GoogleSection, InvalidListen, LimitsSection, Listen, LogSection, MetricsSection, Rate,
-    Server, SessionsSection, TokensSection, VaultSection,
+    Server, SessionsSection, SignInSection, TokensSection, VaultSection,
 };
 
 use std::path::{Path, PathBuf};
@@ -56,6 +58,8 @@ pub struct Config {
     pub sessions: SessionsSection,
     /// People's app data in Drive.
     pub app_data: AppDataSection,
+    /// Signing in by a browser.
+    pub sign_in: SignInSection,
     /// Rate limits.
     pub limits: LimitsSection,
     /// Logs.
@@ -130,6 +134,24 @@ impl Config {
     /// The client of this name.
     pub fn client(&self, name: &ClientName) -> Option<&Client> {
         self.clients.iter().find(|client| client.name == *name)
+    }
+
+    /// As [`Client::redirect_uri_for`]; the address of locum's own sign-in counts as registered, and Google
+    /// refuses it where it is not.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn redirect_uri_for(
+        &self,
+        client: &Client,
+        source: Source,
+        asked: Option<&str>,
+    ) -> Result<RedirectUri, RedirectProblem> {
+        let own = self.server.sign_in_callback().filter(|_| client.sources.contains(&Source::Web));
+        match own {
+            Some(own) if source == Source::Web && asked == Some(own.as_str()) => Ok(RedirectUri::own(&own)),
+            _ => client.redirect_uri_for(source, asked),
+        }
     }
 
     /// The client with this id at Google.

@@ -9,7 +9,9 @@
 //! - secrets and tokens travel in request bodies, never in a URL, a log line or an error;
 //! - no redirect is followed, and every answer has a limit in time and size.
 
+mod authorization;
 mod classify;
+mod device;
 pub mod drive;
 mod endpoints;
 mod error;
@@ -24,6 +26,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use authorization::AuthorizationRequest;
+pub use device::{DeviceCode, DevicePoll, refused_to_devices};
 pub use endpoints::{DiscoveryFault, Endpoints};
 pub use error::{ClientFault, CodeRefusal, GoogleError, Outage};
 pub use id_token::{Expectation, IdClaims, IdTokenError};

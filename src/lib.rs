@@ -37,6 +37,14 @@
 //! just received are revoked → [`vault`] commits user, grant and the remembered answer in one transaction → the answer
 //! leaves after the commit is on disk. No step goes back to an earlier one, and a code goes to Google once.
 //!
+//! # The way of a browser
+//!
+//! `GET /v1/sign-in`, or the button of a connect link → [`sign_in::web_flow`] keeps what only this browser may go on
+//! with (a cookie, a state, a verifier, a nonce) → Google → `GET /v1/sign-in/callback` → the way of a code, from
+//! [`sign_in::SignIn`] on → a clean address: the site's own with a `locum_code` for `POST /v1/session`, or a page.
+//!
+//! `locum connect` takes the way of a code as well: [`sign_in::own_account`] makes the address, the command waits.
+//!
 //! # The way of a token
 //!
 //! `GET /v1/users/{user}/token` → [`server`] → [`api_keys`] say what the caller may reach → [`tokens::Tokens::token`]: from

@@ -15,11 +15,13 @@ mod body;
 mod client_address;
 mod context;
 mod middleware;
+mod pages;
 mod problem;
 mod query;
 mod rate_limit;
 mod request_id;
 mod routes;
+mod visitor;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -32,8 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::problem::Code;
 pub use self::routes::{
-    ApiKeyStatus, ClientStatus, EntryKind, EntryPage, EntryView, GoogleStatus, GrantCount, KeyUsers, KeyView,
-    Pause, RemovedView, Status, VaultStatus, WrittenView,
+    ApiKeyStatus, ClientStatus, ConnectLinkMade, EntryKind, EntryPage, EntryView, GoogleStatus, GrantCount,
+    KeyUsers, KeyView, Pause, RemovedView, Status, VaultStatus, WrittenView,
 };
 
 use self::admin_peer::AdminRule;

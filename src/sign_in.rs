@@ -15,7 +15,9 @@ mod answer;
 mod claims;
 mod decide;
 mod exchange;
+pub mod own_account;
 mod renew;
+pub mod web_flow;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +30,9 @@ use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::google::{ClientFault, CodeRefusal, Google, GoogleError, IdTokenError};
 use crate::grant::BlockCause;
-use crate::ids::{ClientName, UserId};
+use crate::ids::{ClientName, Email, Sub, UserId};
 use crate::lifecycle::Lifecycle;
+use crate::metrics::ExchangeOutcome;
 use crate::provider::{Provider, ProviderError};
 use crate::secret::{AuthorizationCode, CodeVerifier};
 use crate::tokens::Tokens;
@@ -52,6 +55,40 @@ pub struct ExchangeRequest {
     pub redirect_uri: Option<String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+}
+
+/// A person by the name under which they are awaited.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NamedPerson {
+    /// By Google's id; the address is for people to read.
+    Sub(Sub, Option<Email>),
+    /// By an address, which Google must have verified.
+    Email(Email),
+}
+
+/// Personal data has no place in logs.
+impl std::fmt::Debug for NamedPerson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NamedPerson(…)")
+    }
+}
+
+impl NamedPerson {
+    /// The name itself: what Google takes as `login_hint`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Sub(sub, _) => sub.as_str(),
+            Self::Email(email) => email.as_str(),
+        }
+    }
+
+    /// The name that people know.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Sub(_, Some(email)) | Self::Email(email) => email.as_str(),
+            Self::Sub(sub, None) => sub.as_str(),
+        }
+    }
 }
 
 /// A redeemed code.
@@ -128,6 +165,9 @@ pub enum SignInError {
     /// The person is not on the list.
     #[error("the person is not allowed")]
     UserNotAllowed,
+    /// Somebody else than the person whom the sign-in was for.
+    #[error("another account than the one the sign-in was for")]
+    WrongAccount,
     /// Nobody of this `sub` is connected.
     #[error("not connected")]
     NotConnected,
@@ -214,6 +254,20 @@ impl SignInError {
             ProviderError::Unavailable(_) => Self::KeysUnavailable { code_spent },
             ProviderError::Interrupted => Self::Interrupted,
         }
+    }
+}
+
+/// As what an exchange is counted.
+pub fn outcome_of(error: Option<&SignInError>) -> ExchangeOutcome {
+    match error {
+        None => ExchangeOutcome::Connected,
+        Some(SignInError::UserNotAllowed) => ExchangeOutcome::NotAllowed,
+        Some(SignInError::ClientFault { .. }) => ExchangeOutcome::ClientFault,
+        Some(SignInError::GoogleUnavailable { .. } | SignInError::KeysUnavailable { .. }) => {
+            ExchangeOutcome::Unavailable
+        }
+        Some(SignInError::Vault(_) | SignInError::Interrupted) => ExchangeOutcome::VaultFailed,
+        Some(_) => ExchangeOutcome::Refused,
     }
 }
 

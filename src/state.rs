@@ -16,6 +16,7 @@ use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
 use crate::sessions::Sessions;
 use crate::sign_in::SignIn;
+use crate::sign_in::web_flow::{WebFlow, WebFlowParts};
 use crate::tokens::Tokens;
 use crate::users::Users;
 use crate::vault::{Vault, VaultError};
@@ -41,6 +42,8 @@ pub struct AppState {
     pub tokens: Tokens,
     /// From a code to a grant.
     pub sign_in: SignIn,
+    /// Signing in by a browser.
+    pub web_flow: WebFlow,
     /// The people who are connected.
     pub users: Users,
     /// Session tokens for apps' users.
@@ -94,6 +97,16 @@ impl AppState {
             clock.clone(),
             lifecycle.clone(),
         );
+        let web_flow = WebFlow::new(WebFlowParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            provider: provider.clone(),
+            sign_in: sign_in.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+            rng: rng.clone(),
+        });
         let users = Users::new(
             config.clone(),
             vault.clone(),
@@ -123,6 +136,7 @@ impl AppState {
             provider,
             tokens,
             sign_in,
+            web_flow,
             users,
             sessions,
             api_keys,
@@ -158,6 +172,7 @@ impl AppState {
             let vault = state.vault.clone();
             async move {
                 report("purge", vault.purge_redemptions().await);
+                report("purge", vault.purge_connect_links().await);
                 report("checkpoint", vault.checkpoint_if_wanted().await);
             }
         });

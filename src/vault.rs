@@ -15,6 +15,7 @@
 
 mod api_keys;
 mod backup;
+mod connect_links;
 mod documents;
 mod grants;
 mod keyring;
@@ -35,6 +36,7 @@ use rusqlite::Connection;
 
 pub use self::api_keys::{ApiKeyRecord, UserBinding};
 pub use self::backup::BackupFacts;
+pub use self::connect_links::{ConnectLinkRecord, LinkedPerson};
 pub use self::documents::{DocumentKind, StoredDocument};
 pub use self::grants::{AccessChange, Grant, GrantChange, GrantCounts, NewGrant, RefreshChange};
 pub use self::keyring::{RootId, RootSecret};

@@ -93,6 +93,15 @@ impl AllowUsers {
         Some(Admission::Domain(domain.clone()))
     }
 
+    /// Whether the person of this address may be admitted one day: by it, or by a domain, which Google
+    /// tells only when they sign in.
+    pub fn may_admit(&self, email: &Email) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Listed { emails, domains } => emails.contains(email) || !domains.is_empty(),
+        }
+    }
+
     /// Whether a person may still come in whom the entry of this text let in.
     pub fn still_admits(&self, admitted_by: &str) -> bool {
         admitted_by.parse().is_ok_and(|admission| self.still_lists(&admission))

@@ -92,6 +92,11 @@ pub struct Client {
 pub struct RedirectUri(Box<str>);
 
 impl RedirectUri {
+    /// The address of locum's own sign-in.
+    pub(super) fn own(callback: &Url) -> Self {
+        Self(callback.as_str().into())
+    }
+
     /// What to send, byte for byte.
     pub fn as_str(&self) -> &str {
         &self.0

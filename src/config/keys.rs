@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Networks,
     Origins,
     RedirectUris,
+    ReturnTo,
     PopupRedirect,
     Count {
         min: u64,
@@ -75,7 +76,7 @@ pub(super) const SECRET_FORMS: [(&str, &str); 5] = [
 ];
 
 /// The sections in the order of the example. `clients` is a list of tables.
-pub(super) const SECTIONS: [(&str, &str); 11] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("", "At the top of the file, before any section."),
     ("server", "The listener and its limits."),
     ("google", "The provider. Only tests and other OpenID providers need another value here."),
@@ -87,6 +88,10 @@ pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("tokens", "How access tokens are kept fresh."),
     ("sessions", "Session tokens for the users of your apps."),
     ("app_data", "The files that your apps keep in a person's Google Drive, where only they see them."),
+    (
+        "sign_in",
+        "Signing in by a browser, at `/v1/sign-in`. It needs `server.public_url`, and a client with the source web.",
+    ),
     ("limits", "Rate limits."),
     ("log", "Logs go to standard error."),
     (
@@ -116,8 +121,8 @@ macro_rules! keys {
 use Absent::{Default as D, Mistake as M, Nothing as N};
 use Kind::{
     AllowUsers, ClientId, ClientIds, ClientName, Count, Duration as Time, Flag, Issuer, Listen, LogFilter,
-    LogFormat, LoopbackAddress, Networks, Origins, Path, PopupRedirect, RedirectUris, Scopes, Secret, Size,
-    Sources, Url,
+    LogFormat, LoopbackAddress, Networks, Origins, Path, PopupRedirect, RedirectUris, ReturnTo, Scopes,
+    Secret, Size, Sources, Url,
 };
 
 /// The most that a rate or a count may be where nothing narrower makes sense.
@@ -132,7 +137,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "listen": Listen, D("127.0.0.1:8787"),
             "Where apps and programs reach locum: ADDRESS:PORT, or unix:/PATH.";
         "public_url": Url, N("https://locum.example.org"),
-            "The address of locum as apps see it. It names the issuer of session tokens.";
+            "The address of locum as apps and browsers see it. It names the issuer of session tokens; with /v1/sign-in/callback behind it, it is the redirect URI of locum's own sign-in.";
         "admin_socket": Path, N("admin.sock"),
             "The unix socket on which commands reach a running server. Without it: admin.sock beside the vault.";
         "trusted_proxies": Networks, D("[]"),
@@ -188,7 +193,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "sources": Sources, M(r#"["ios"]"#),
             "Where codes come from: ios, android, web, popup, desktop, device.";
         "redirect_uris": RedirectUris, N(r#"["https://app.example.org/oauth/callback"]"#),
-            "Redirect URIs registered at Google, byte for byte. Needed for the source web.";
+            "Redirect URIs registered at Google, byte for byte. Needed for the source web, unless only locum's own sign-in uses it.";
         "javascript_origins": Origins, N(r#"["https://app.example.org"]"#),
             "JavaScript origins registered at Google, which popup codes may name.";
         "popup_redirect_uri": PopupRedirect, D("postmessage"),
@@ -215,6 +220,10 @@ pub(super) const KEYS: &[Key] = keys! {
     "app_data" {
         "max_bytes": Size { min: 1 << 10, max: 5 << 40 }, D("1GiB"),
             "The largest file that a program or an app may write. server.max_body does not apply to it.";
+    }
+    "sign_in" {
+        "return_to": ReturnTo, D("[]"),
+            "Where sites may have a browser sent back to: each entry allows its scheme, host and port, its path and the paths below it.";
     }
     "limits" {
         "enabled": Flag, D("true"),
@@ -270,6 +279,9 @@ impl Kind {
             }
             Self::RedirectUris => {
                 "a list of https URLs without fragment (http for loopback hosts only)".to_owned()
+            }
+            Self::ReturnTo => {
+                "a list of https URLs such as [\"https://app.example.org/welcome\"], written as a browser writes them, without query or fragment (http for loopback hosts only)".to_owned()
             }
             Self::PopupRedirect => "\"postmessage\" or an origin such as \"https://app.example.org\"".to_owned(),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use super::return_to::AllowedReturn;
 use super::secret_source::RootKeySource;
 use crate::telemetry::LogFormat;
 
@@ -91,6 +92,21 @@ pub struct Server {
     pub max_connections: usize,
 }
 
+impl Server {
+    /// The public address of a route, where there is a public address.
+    pub fn public_route(&self, segments: &[&str]) -> Option<Url> {
+        let mut url = self.public_url.clone()?;
+        url.path_segments_mut().ok()?.pop_if_empty().extend(segments);
+        Some(url)
+    }
+
+    /// Where Google sends the browser back to after locum's own sign-in: to be registered at Google as
+    /// authorized redirect URI, byte for byte.
+    pub fn sign_in_callback(&self) -> Option<Url> {
+        self.public_route(&["v1", "sign-in", "callback"])
+    }
+}
+
 /// `[google]`: the provider and the limits of calls to it.
 #[derive(Clone, Debug)]
 pub struct GoogleSection {
@@ -150,6 +166,13 @@ pub struct SessionsSection {
 pub struct AppDataSection {
     /// The most bytes that a file written through locum may have.
     pub max_bytes: u64,
+}
+
+/// `[sign_in]`: signing in by a browser.
+#[derive(Clone, Debug)]
+pub struct SignInSection {
+    /// Where browsers may be sent back to.
+    pub return_to: Vec<AllowedReturn>,
 }
 
 /// How often something may happen: a bucket of `burst`, refilled `per_second`.

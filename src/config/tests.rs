@@ -504,3 +504,42 @@ fn defaults_in_the_example_are_the_defaults() {
         assert_eq!(shown.source, "default", "{path}");
     }
 }
+
+#[test]
+fn own_sign_in_is_its_own_redirect_uri_and_returns_where_it_is_told() {
+    let folder = Folder::new();
+    let text = |server: &str, list: &str| {
+        format!(
+            "allow_users = \"anyone\"\n[server]\n{server}\n[vault]\nroot_key_file = \"root.key\"\n[sign_in]\nreturn_to = {list}\n\
+             [[clients]]\nname = \"main\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret_file = \"client_secret.txt\"\nsources = [\"web\"]\n"
+        )
+    };
+    let public = "public_url = \"https://locum.example.org/under\"";
+    let config = folder.load(&text(public, "[\"https://app.example.org/done\"]")).expect("right").config;
+    let own = "https://locum.example.org/under/v1/sign-in/callback";
+    let client = &config.clients[0];
+    let redirect =
+        |asked| config.redirect_uri_for(client, Source::Web, Some(asked)).map(|uri| uri.as_str().to_owned());
+    assert_eq!(redirect(own), Ok(own.to_owned()));
+    assert_eq!(
+        redirect("https://locum.example.org/under/v1/sign-in/callback/"),
+        Err(RedirectProblem::NotConfigured)
+    );
+    assert_eq!(
+        config.redirect_uri_for(client, Source::Ios, Some(own)),
+        Err(RedirectProblem::SourceNotConfigured)
+    );
+    let back = ReturnAddress::parse("https://app.example.org/done/x").expect("an address");
+    assert!(config.sign_in.return_to.iter().any(|entry| entry.allows(&back)));
+
+    assert_eq!(folder.only_mistake(&text("", "[]")).key, "clients[main].redirect_uris");
+    for bad in [
+        "[\"https://app.example.org/#x\"]",
+        "[\"*\"]",
+        "[\"http://app.example.org/\"]",
+        "[\"https://a.org/?x\"]",
+        "true",
+    ] {
+        assert_eq!(folder.only_mistake(&text(public, bad)).key, "sign_in.return_to", "{bad}");
+    }
+}

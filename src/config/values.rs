@@ -16,6 +16,7 @@ use url::{Host, Url};
 use super::allow_users::{Admission, AllowUsers};
 use super::client::Source;
 use super::keys::{self, Kind};
+use super::return_to::AllowedReturn;
 use super::sections::Listen;
 use crate::ids::{ClientName, OAuthClientId};
 use crate::scopes::ScopeSet;
@@ -141,6 +142,7 @@ items! {
     IpNet: |text, kind| text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Self::from)),
         |value| value.to_string();
     Source: |text, kind| text.parse().ok(), |value| value.to_string();
+    AllowedReturn: |text, kind| Self::parse(text), |value| value.text();
     LogFormat: |text, kind| match text {
         "human" => Some(Self::Human),
         "json" => Some(Self::Json),
@@ -165,7 +167,7 @@ fn text_of(text: &str, kind: Kind) -> Option<String> {
 }
 
 /// `https`, or `http` on loopback; no user name, no spaces or controls that parsers treat differently.
-fn web_url(text: &str) -> Option<Url> {
+pub(super) fn web_url(text: &str) -> Option<Url> {
     if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
         return None;
     }

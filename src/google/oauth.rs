@@ -139,7 +139,7 @@ impl Google {
         }
     }
 
-    async fn ask_for_tokens(
+    pub(super) async fn ask_for_tokens(
         &self,
         call: Call,
         endpoints: &Endpoints,

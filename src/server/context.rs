@@ -5,12 +5,15 @@ use std::sync::Mutex;
 use actix_web::HttpRequest;
 
 use super::client_address::TrustedProxies;
+use super::problem::Problem;
 use super::rate_limit::RateLimits;
 use super::request_id::RequestIds;
 use super::routes;
 use crate::clock::Timestamp;
+use crate::config::Source;
 use crate::metrics::RouteMetrics;
 use crate::state::AppState;
+use crate::tokens::TokenError;
 use crate::vault::GrantCounts;
 
 /// Which listener a request came through, and so what its caller is taken for.
@@ -48,6 +51,26 @@ impl Context {
             started_at: state.clock.now(),
             counts: Mutex::default(),
             state,
+        }
+    }
+
+    /// Why there is no token. Where the person must sign in again, it says at which address, if there is one.
+    pub(super) fn token_problem(&self, error: TokenError) -> Problem {
+        let client = match &error {
+            TokenError::ConsentRequired { client, .. } => client.clone(),
+            _ => None,
+        };
+        let config = &self.state.config;
+        let usable = client
+            .filter(|name| config.client(name).is_some_and(|client| client.sources.contains(&Source::Web)));
+        let url = config.server.public_route(&["v1", "sign-in"]);
+        let problem = Problem::from(error);
+        match url.zip(usable) {
+            Some((mut url, client)) => {
+                url.query_pairs_mut().append_pair("client", client.as_str());
+                problem.with("connect_url", url.as_str())
+            }
+            None => problem,
         }
     }
 

@@ -18,9 +18,11 @@ use futures_util::future::LocalBoxFuture;
 
 use super::auth::{ShownKey, shows_key};
 use super::context::{Context, Door};
+use super::pages::Facts;
 use super::problem::{Code, Problem};
 use super::request_id::{self, RequestId};
 use super::routes::{self, Matched};
+use super::visitor::Visitor;
 use crate::clock::Stopwatch;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -72,6 +74,11 @@ where
                 Some(_) => admit(&context, door, &request),
             };
             if let Err(problem) = refused {
+                let problem = if routes::is_for_browsers(request.path()) {
+                    Visitor::of(request.request()).told(problem, &Facts::default())
+                } else {
+                    problem
+                };
                 let response = request.error_response(problem);
                 return Ok(answering.finish(&context, response));
             }
@@ -174,10 +181,13 @@ impl Answering {
     fn headers(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID.clone(), self.id.header());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-        );
+        // A page has one of its own, no weaker but for its style and its form.
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+            headers.insert(
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+            );
+        }
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -13,9 +13,11 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::Value;
+
+use super::pages::Page;
 
 pub use self::code::Code;
 pub(super) use self::from::fault_code;
@@ -32,6 +34,7 @@ struct Inner {
     detail: Cow<'static, str>,
     members: Vec<(&'static str, Value)>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    page: Option<Page>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -53,6 +56,7 @@ impl Problem {
             detail: Cow::Borrowed(code.detail()),
             members: Vec::new(),
             headers,
+            page: None,
             source: None,
         }))
     }
@@ -87,6 +91,12 @@ impl Problem {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 
+    /// Shown as this page: a browser asks.
+    pub(super) fn paged(mut self, page: Page) -> Self {
+        self.0.page = Some(page);
+        self
+    }
+
     /// What led to it, for the log alone.
     pub(super) fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Box::new(source));
@@ -107,7 +117,21 @@ impl Problem {
     /// The answer with the id of its request.
     pub(super) fn render(&self, request_id: &str) -> Rendered {
         let inner = &*self.0;
-        Rendered { status: inner.status, headers: inner.headers.clone(), body: self.body(request_id) }
+        let mut headers = HeaderMap::new();
+        let body = match &inner.page {
+            Some(page) => {
+                page.put_headers(&mut headers);
+                page.body().into()
+            }
+            None => {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+                self.body(request_id)
+            }
+        };
+        for (name, value) in &inner.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        Rendered { status: inner.status, headers, body }
     }
 
     fn body(&self, request_id: &str) -> Vec<u8> {
@@ -145,7 +169,7 @@ impl Problem {
 /// A problem ready to be put into a response.
 pub(super) struct Rendered {
     status: StatusCode,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -155,7 +179,6 @@ impl Rendered {
         let mut response = response.set_body(self.body).map_into_boxed_body();
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         for (name, value) in self.headers {
             headers.insert(name, value);
         }

@@ -3,11 +3,15 @@
 
 mod app_data;
 mod backup;
+mod connect;
+mod connect_links;
 mod exchange;
 mod keys;
 mod me;
 mod ops;
+mod own_account;
 mod session;
+mod sign_in;
 mod status;
 mod tokens;
 mod users;
@@ -24,6 +28,7 @@ use crate::api_keys::Action;
 
 pub use self::app_data::{EntryKind, EntryPage, EntryView, RemovedView, WrittenView};
 pub(super) use self::backup::remove_leftovers;
+pub use self::connect_links::ConnectLinkMade;
 pub use self::keys::{KeyUsers, KeyView};
 pub use self::status::{ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, Pause, Status, VaultStatus};
 
@@ -87,6 +92,16 @@ table! {
     "/v1/session" pages {
         POST Access::Public => session::renew;
     }
+    "/v1/sign-in" {
+        GET Access::Public => sign_in::begin;
+    }
+    "/v1/sign-in/callback" {
+        GET Access::Public => sign_in::callback;
+    }
+    "/v1/sign-in/end/{id}" {
+        GET Access::Public => sign_in::end;
+        POST Access::Public => sign_in::again;
+    }
     "/v1/users/me" pages {
         GET Access::Session => me::show;
         DELETE Access::Session => me::disconnect;
@@ -118,6 +133,22 @@ table! {
         HEAD Access::Key(Action::AppDataRead) => app_data::read;
         PUT Access::Key(Action::AppDataWrite) => app_data::write;
         DELETE Access::Key(Action::AppDataWrite) => app_data::remove;
+    }
+    "/v1/connect-links" {
+        POST Access::Key(Action::UsersWrite) => connect_links::create;
+    }
+    "/v1/connect-links/{id}" {
+        DELETE Access::Key(Action::UsersWrite) => connect_links::withdraw;
+    }
+    "/v1/connect/{token}" {
+        GET Access::Public => connect::show;
+        POST Access::Public => connect::follow;
+    }
+    "/v1/authorizations" {
+        POST Access::Owner => own_account::authorization;
+    }
+    "/v1/device-sign-ins" {
+        POST Access::Owner => own_account::device;
     }
     "/v1/keys" {
         GET Access::Owner => keys::list;
@@ -156,6 +187,11 @@ const METRICS_DOOR: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
 
 pub(super) fn is_health(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz")
+}
+
+/// Whether people open the address in a browser, and so are told in pages what they cannot have.
+pub(super) fn is_for_browsers(path: &str) -> bool {
+    path == "/v1/sign-in" || path.starts_with("/v1/sign-in/") || path.starts_with("/v1/connect/")
 }
 
 /// The row of [`TABLE`] that a request matched.

@@ -139,6 +139,7 @@ pub(super) enum RememberedRefusal {
     VerifierWrong,
     RedirectUriMismatch,
     UserNotAllowed,
+    WrongAccount,
     NoIdToken,
 }
 
@@ -164,6 +165,7 @@ impl From<RememberedRefusal> for super::SignInError {
             RememberedRefusal::VerifierWrong => refused(CodeRefusal::VerifierWrong),
             RememberedRefusal::RedirectUriMismatch => refused(CodeRefusal::RedirectUriMismatch),
             RememberedRefusal::UserNotAllowed => Self::UserNotAllowed,
+            RememberedRefusal::WrongAccount => Self::WrongAccount,
             RememberedRefusal::NoIdToken => Self::NoIdToken,
         }
     }

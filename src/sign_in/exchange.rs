@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::answer::{AnswerUser, ExchangeAnswer, Remembered, RememberedRefusal, warnings};
 use super::claims::Claim;
-use super::{ExchangeRequest, Exchanged, Inner, SignIn, SignInError};
+use super::{ExchangeRequest, Exchanged, Inner, NamedPerson, SignIn, SignInError};
 use crate::config::{Admission, Client, RedirectProblem, RedirectUri, Source};
 use crate::google::{
     ClientCredentials, CodeExchange, Expectation, GoogleError, IdClaims, RevocableToken, TokenAnswer,
 };
 use crate::ids::{ClientName, OAuthClientId, UserId, UserRef};
+use crate::scopes::ScopeSet;
 use crate::vault::{CodeMarks, Grant, NewConnection, NewGrant, NewRedemption, Profile, User, VaultError};
 
 /// Google's limit for a code is 256 bytes; anything much longer is something else.
@@ -29,15 +30,43 @@ impl SignIn {
     /// # Errors
     /// See [`SignInError`]; nothing is stored unless the answer is a success.
     pub async fn redeem(&self, request: ExchangeRequest) -> Result<Exchanged, SignInError> {
+        self.redeem_on(request, Terms::default()).await
+    }
+
+    /// As [`SignIn::redeem`], on terms that the sign-in was begun on.
+    pub(super) async fn redeem_on(
+        &self,
+        request: ExchangeRequest,
+        terms: Terms,
+    ) -> Result<Exchanged, SignInError> {
         check_code(request.code.expose())?;
         let plan = self.0.plan(&request)?;
         let marks = self.0.marks(&request, &plan);
         let inner = self.0.clone();
         self.0
             .lifecycle
-            .run(async move { inner.redeem_once(request, plan, marks).await })
+            .run(async move { inner.redeem_once(request, plan, marks, &terms).await })
             .await
             .unwrap_or(Err(SignInError::Interrupted))
+    }
+}
+
+/// What a sign-in was begun on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Terms {
+    /// Only this person will do.
+    pub(super) person: Option<NamedPerson>,
+    /// The scopes that were asked for; the client's where nothing is said.
+    pub(super) asked: Option<ScopeSet>,
+}
+
+impl NamedPerson {
+    /// Whether Google says that this is the person. An address counts where Google has verified it.
+    fn is(&self, claims: &IdClaims) -> bool {
+        match self {
+            Self::Sub(sub, _) => claims.sub == *sub,
+            Self::Email(email) => claims.email_verified && claims.email.as_ref() == Some(email),
+        }
     }
 }
 
@@ -83,16 +112,17 @@ impl Inner {
             (None, [only]) => *only,
             (None, _) => return Err(SignInError::SourceRequired { client: client.name.clone(), sources }),
         };
-        let redirect_uri = client.redirect_uri_for(source, request.redirect_uri.as_deref()).map_err(
-            |problem| match problem {
+        let redirect_uri = self
+            .config
+            .redirect_uri_for(client, source, request.redirect_uri.as_deref())
+            .map_err(|problem| match problem {
                 RedirectProblem::SourceNotConfigured | RedirectProblem::NoCode => {
                     SignInError::SourceNotAllowed { client: client.name.clone(), sources }
                 }
                 RedirectProblem::Needed | RedirectProblem::NotConfigured | RedirectProblem::NotLoopback => {
                     SignInError::RedirectUriNotAllowed
                 }
-            },
-        )?;
+            })?;
         Ok(Plan { client: client.name.clone(), redirect_uri })
     }
 
@@ -114,10 +144,11 @@ impl Inner {
         request: ExchangeRequest,
         plan: Plan,
         marks: CodeMarks,
+        terms: &Terms,
     ) -> Result<Exchanged, SignInError> {
         match self.claims.claim(&marks) {
             Claim::Mine(held) => {
-                let outcome = self.redeem_first(&request, &plan, marks).await;
+                let outcome = self.redeem_first(&request, &plan, marks, terms).await;
                 held.settle(outcome.clone());
                 outcome
             }
@@ -132,6 +163,7 @@ impl Inner {
         request: &ExchangeRequest,
         plan: &Plan,
         marks: CodeMarks,
+        terms: &Terms,
     ) -> Result<Exchanged, SignInError> {
         if let Some(known) = self.vault.load_redemption(&marks).await? {
             return match (known.answer, known.user) {
@@ -152,7 +184,11 @@ impl Inner {
             code_verifier: request.code_verifier.clone(),
         };
         match self.google.exchange(&endpoints, &credentials, &exchange).await {
-            Ok(answer) => self.complete(client, request, marks, answer).await,
+            Ok(mut answer) => {
+                // RFC 6749 §5.1: no scope in the answer means all that were asked for.
+                answer.scope = answer.scope.or_else(|| terms.asked.clone());
+                self.complete(client, request, marks, answer, terms.person.as_ref()).await
+            }
             Err(error) => {
                 if let GoogleError::CodeRefused(refusal) = &error {
                     self.remember(marks, RememberedRefusal::from_google(*refusal)).await;
@@ -163,12 +199,13 @@ impl Inner {
     }
 
     /// From Google's tokens to a verified person, a decision, and a commit.
-    async fn complete(
+    pub(super) async fn complete(
         &self,
         client: &Client,
         request: &ExchangeRequest,
         marks: CodeMarks,
         answer: TokenAnswer,
+        only: Option<&NamedPerson>,
     ) -> Result<Exchanged, SignInError> {
         let Some(id_token) = &answer.id_token else {
             self.remember(marks, RememberedRefusal::NoIdToken).await;
@@ -191,6 +228,14 @@ impl Inner {
         let mut tries = 0;
         loop {
             let known = self.vault.load_connected(&claims.sub).await?;
+            if only.is_some_and(|only| !only.is(&claims)) {
+                self.remember(marks, RememberedRefusal::WrongAccount).await;
+                // Whoever is connected here keeps what they have: revoking would end it.
+                if known.is_none() {
+                    self.give_back(&answer);
+                }
+                return Err(SignInError::WrongAccount);
+            }
             let Some(admission) = self.admit(&claims, known.as_ref().map(|(user, _)| user)) else {
                 self.remember(marks, RememberedRefusal::UserNotAllowed).await;
                 if known.is_none() {

@@ -11,7 +11,7 @@ use super::{Inner, Users, UsersError};
 use crate::clock::Timestamp;
 use crate::grant::{GrantEvent, GrantState};
 use crate::ids::{ClientName, UserId, UserRef};
-use crate::vault::{Grant, GrantChange, VaultError};
+use crate::vault::{Grant, GrantChange, LinkedPerson, VaultError};
 
 /// How long a revocation is tried while Google is down: a day.
 const REVOKE_FOR: i64 = 86_400;
@@ -215,6 +215,7 @@ impl Inner {
     ) -> Result<Forgotten, UsersError> {
         let plan = self.plan(user, client, revoke).await?;
         self.end_sessions(user).await?;
+        self.delete_links(user, client).await?;
         let mut marked = Vec::new();
         for (grant, revokes) in plan.chosen {
             marked.extend(self.mark(grant, revokes).await?);
@@ -242,6 +243,16 @@ impl Inner {
             Ok(()) | Err(VaultError::Gone | VaultError::Damaged { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Nobody who is forgotten is led back by a link that was sent before.
+    async fn delete_links(&self, user: UserId, client: Option<&ClientName>) -> Result<(), UsersError> {
+        // A damaged row must not keep a person from being forgotten.
+        let Ok(Some(user)) = self.vault.load_user(user).await else { return Ok(()) };
+        let email = user.profile.verified_email().cloned();
+        let person = LinkedPerson { sub: Some(user.profile.sub), email };
+        let client = client.and_then(|name| self.config.client(name)).map(|client| &client.client_id);
+        Ok(self.vault.delete_connect_links_of(&person, client).await?)
     }
 
     /// Every name under which memory may know the person.

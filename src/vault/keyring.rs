@@ -65,6 +65,7 @@ pub(super) enum Lookup {
     ApiKey,
     RefreshTokenPrefix,
     RefreshTokenHash,
+    ConnectLink,
 }
 
 impl Lookup {
@@ -78,6 +79,7 @@ impl Lookup {
             Self::ApiKey => b"api-key",
             Self::RefreshTokenPrefix => b"refresh-token-prefix",
             Self::RefreshTokenHash => b"refresh-token-hash",
+            Self::ConnectLink => b"connect-link",
         }
     }
 }

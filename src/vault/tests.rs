@@ -7,6 +7,7 @@
 mod backups;
 mod crashes;
 mod flips;
+mod links;
 mod needles;
 mod opening;
 mod queries;
@@ -27,7 +28,7 @@ use crate::clock::Timestamp;
 use crate::grant::GrantState;
 use crate::ids::{Email, GrantId, OAuthClientId, Sub};
 use crate::scopes::ScopeSet;
-use crate::secret::{AccessToken, RefreshToken, SecretKey};
+use crate::secret::{AccessToken, RefreshToken, SecretKey, SecretText};
 
 const START: Timestamp = Timestamp::from_unix(1_795_368_972);
 const ISSUER: &str = "https://accounts.google.com";
@@ -216,6 +217,23 @@ async fn furnish(vault: &Vault) {
     vault.save_document(DocumentKind::KeySet, document("{\"keys\":[]}")).await.expect("saved");
     for n in [1, 2] {
         vault.save_signing_key(&signing_key(n)).await.expect("saved");
+        vault.save_connect_link(&link_secret(n.into()), connect_link(n.into())).await.expect("saved");
+    }
+}
+
+fn link_secret(n: usize) -> SecretText {
+    SecretText::new(format!("secret-of-link-{n}"))
+}
+
+/// For somebody known by `sub` and address, or (an even number) by address alone.
+fn connect_link(n: usize) -> ConnectLinkRecord {
+    ConnectLinkRecord {
+        id: 0,
+        person: LinkedPerson { sub: (n % 2 == 1).then(|| sub(n)), email: Some(email(n)) },
+        client_id: client(CLIENT),
+        scopes: (n % 2 == 1).then(|| ScopeSet::parse("openid email")),
+        created_at: START,
+        expires_at: START.plus(86_400),
     }
 }
 
@@ -272,6 +290,13 @@ async fn read_all(vault: &Vault) -> Contents {
             }
         }
         Err(error) => drop(all.insert("API keys".into(), Err(error))),
+    }
+    for n in [1, 2] {
+        let found = vault.load_connect_link(&link_secret(n)).await;
+        let words = |link: ConnectLinkRecord| {
+            format!("{link:?} {}", serde_json::to_string(&link.person).expect("JSON"))
+        };
+        all.insert(format!("link {n}"), found.map(|found| found.map_or("None".into(), words)));
     }
     for kind in [DocumentKind::Discovery, DocumentKind::KeySet] {
         let found = vault.load_document(kind).await;

@@ -120,7 +120,7 @@ impl Vault {
         self.0.keys.lookup(Lookup::Sub, &[self.0.issuer.as_bytes(), sub.as_str().as_bytes()])
     }
 
-    fn email_lookup(&self, email: &Email) -> [u8; 32] {
+    pub(super) fn email_lookup(&self, email: &Email) -> [u8; 32] {
         self.0.keys.lookup(Lookup::Email, &[self.0.issuer.as_bytes(), email.as_str().as_bytes()])
     }
 

@@ -328,3 +328,26 @@ fn the_emulator_is_for_this_machine_and_for_no_real_secret() {
     let (status, stderr) = Google::start().program.stop();
     assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
 }
+
+#[test]
+fn an_invitation_is_a_link_on_standard_output() {
+    let google = Google::start();
+    let folder = Folder::configured(&google, "");
+    let refused = folder.run(&["--json", "invite", ALICE]).json(1);
+    assert_eq!(text(&refused["code"]), "sign_in_not_configured");
+    let config = std::fs::read_to_string(folder.file("locum.toml")).expect("written");
+    let config = config
+        .replace("workers = 1", "workers = 1\npublic_url = \"https://locum.example.org\"")
+        .replace("[\"ios\"]", "[\"ios\", \"web\"]");
+    folder.write_private("locum.toml", &config);
+    let made = folder.run(&["invite", ALICE, "--client", "main", "--expires", "7d"]).expect(0);
+    let link = made.stdout().trim_end().to_owned();
+    assert!(link.starts_with("https://locum.example.org/v1/connect/") && !link.contains('\n'), "{link}");
+    assert!(made.stderr().contains(ALICE) && !made.stderr().contains(&link), "{}", made.stderr());
+    let made = folder.run(&["--json", "invite", BOB, "--scopes", "openid,email"]).json(0);
+    assert!(text(&made["url"]).starts_with("https://locum.example.org/v1/connect/"));
+    assert_eq!(text(&made["id"]).len(), 16);
+    for wrong in [&["invite", "nobody"][..], &["invite", ALICE, "--expires", "31d"], &["invite"]] {
+        assert!(!folder.run(wrong).0.status.success(), "{wrong:?}");
+    }
+}

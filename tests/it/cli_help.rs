@@ -5,7 +5,7 @@ use crate::program::Folder;
 #[test]
 fn every_command_explains_itself() {
     let folder = Folder::empty();
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 27] = [
         &[],
         &["serve"],
         &["status"],
@@ -20,6 +20,8 @@ fn every_command_explains_itself() {
         &["user", "token"],
         &["user", "refresh"],
         &["user", "forget"],
+        &["connect"],
+        &["invite"],
         &["key"],
         &["key", "create"],
         &["key", "list"],

@@ -179,9 +179,11 @@ fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, extra: &st
         text.push_str("allow_users = \"anyone\"\n");
     }
     text.push_str(extra);
+    // With an address of its own it takes the codes of its own sign-in, too.
+    let sources = if extra.contains("public_url") { r#"["ios", "web"]"# } else { r#"["ios"]"# };
     if !extra.contains("name = \"main\"") {
         text.push_str(&format!(
-            "\n[[clients]]\nname = \"main\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\nsources = [\"ios\"]\n\
+            "\n[[clients]]\nname = \"main\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\nsources = {sources}\n\
              scopes = [{}]\n",
             seeded.web.client_id,
             seeded.web.secrets[0].expose(),

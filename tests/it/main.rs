@@ -3,9 +3,12 @@
 #![expect(unreachable_pub, reason = "the harness is a module of this one binary")]
 
 mod app_data;
+mod browser;
 mod cli;
 mod cli_help;
 mod connect_again;
+mod connect_links;
+mod connect_own;
 mod docs;
 mod drive;
 mod drive_cli;
@@ -21,3 +24,4 @@ mod program;
 mod provider;
 mod races;
 mod refresh;
+mod sign_in_web;

@@ -4,9 +4,12 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use locum::emulator::{Endpoint, Fault, Person};
+use locum::sign_in::NamedPerson;
+use locum::sign_in::web_flow::LinkOrder;
 use locum::telemetry::{LogFormat, LogSettings, init_with_writer};
 use locum::users::Revoke;
 
+use crate::browser::{Answer, Browser, SITE, WebLocum};
 use crate::harness::TestLocum;
 
 #[derive(Clone, Default)]
@@ -34,6 +37,51 @@ fn assert_clean(what: &str, bytes: &[u8], subs: &[String]) {
         if let Some(at) = found {
             let around = &bytes[at.saturating_sub(80)..(at + 80).min(bytes.len())];
             panic!("{needle} stands in {what}: {}", String::from_utf8_lossy(around));
+        }
+    }
+}
+
+/// Sign-ins by a browser that end in every way; whatever opens anything on the way joins `secrets`.
+async fn browse(web: &WebLocum, secrets: &mut Vec<String>) {
+    let sub = "177700000000000009999".parse().expect("digits");
+    let person = Person::new(sub, "needle@needle.example", "Needle Web", None);
+    secrets.push(person.sub.to_string());
+    web.locum.emulator.world.add_person(person.clone());
+    let challenge = "x".repeat(43);
+    let site = web.url(&format!("/v1/sign-in?return_to={SITE}&challenge={challenge}"));
+    for (answer, stranger) in
+        [(Answer::All, false), (Answer::Only(&[]), false), (Answer::No, false), (Answer::All, true)]
+    {
+        let mut browser = Browser::new();
+        let google = browser.get(&site).await;
+        let state = google.parameter("state").expect("a state");
+        secrets.extend(state.split('.').nth(1).map(str::to_lowercase));
+        secrets.extend(browser.cookies.values().map(|value| value.to_lowercase()));
+        let back = browser.consent(&google, &person, &answer).await;
+        if stranger {
+            browser.cookies.clear();
+        }
+        let seen = browser.get(back.as_str()).await;
+        if let Some(code) = seen.parameter("locum_code") {
+            let body = serde_json::json!({ "locum_code": code, "code_verifier": "needle".repeat(10) });
+            assert_eq!(web.call("POST", "/v1/session", None, &body).await.0, 400);
+            secrets.push(code.to_lowercase());
+        }
+    }
+    let order = LinkOrder {
+        person: NamedPerson::Email("needle@needle.example".parse().expect("an address")),
+        client: None,
+        scopes: None,
+        lifetime: 600,
+    };
+    for followed in [false, true] {
+        let link = web.locum.state.web_flow.make_link(order.clone()).await.expect("made");
+        let token = link.url.path_segments().and_then(|mut segments| segments.next_back()).expect("a token");
+        secrets.push(token.to_lowercase());
+        let mut browser = Browser::new();
+        browser.get(link.url.as_str()).await;
+        if followed {
+            browser.sign_in_from(link.url.as_str(), &person).await;
         }
     }
 }
@@ -71,7 +119,10 @@ async fn nothing_in_clear_in_files_and_logs() {
             locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
         }
     }
-    for entry in std::fs::read_dir(locum.dir.path()).expect("a directory") {
+    let web = WebLocum::start().await;
+    browse(&web, &mut subs).await;
+    let folders = [locum.dir.path(), web.locum.dir.path()];
+    for entry in folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("a directory")) {
         let path = entry.expect("an entry").path();
         assert_clean(&path.display().to_string(), &std::fs::read(&path).expect("a file"), &subs);
     }

@@ -34,9 +34,10 @@ pub(super) fn failure(status: u16, body: &[u8]) -> Failure {
 
 fn exit(status: u16, problem: &Problem) -> Exit {
     match (status, problem.code.as_str()) {
-        (_, "consent_required" | "scope_missing" | "storage_full" | "drive_setting_needed") => {
-            Exit::NeedsPerson
-        }
+        (
+            _,
+            "consent_required" | "consent_denied" | "scope_missing" | "storage_full" | "drive_setting_needed",
+        ) => Exit::NeedsPerson,
         (429 | 503, _) => Exit::TryLater,
         _ if problem.retryable => Exit::TryLater,
         (400 | 422, _) | (_, "client_ambiguous" | "user_ambiguous") => Exit::Usage,

@@ -10,10 +10,11 @@ pub(super) const WHICH_FILE: &str = "the JSON of the *Web application* client, t
 /// What is left to do at Google, with the root key, and here.
 pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path, root_key_id: &str) -> String {
     let mut lines = Vec::new();
+    let callback = loaded.config.server.sign_in_callback();
     for client in &loaded.config.clients {
         lines.push(format!("At Google and in your apps, for the client {}:", client.client_id));
         for source in &client.sources {
-            lines.push(format!("  {}", registration(*source, client)));
+            lines.push(format!("  {}", registration(*source, client, callback.as_ref())));
         }
         let scopes: Vec<&str> = client.scopes.iter().collect();
         lines.push(format!("  consent screen: list the scopes {}", scopes.join(" ")));
@@ -32,13 +33,17 @@ pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path, root_key_id: &st
     lines.join("\n")
 }
 
-fn registration(source: Source, client: &crate::config::Client) -> String {
+fn registration(source: Source, client: &crate::config::Client, callback: Option<&url::Url>) -> String {
     match source {
         Source::Ios => "ios: set GIDServerClientID in Info.plist to this client id; nothing to register at it, the app has an iOS client of its own beside it".to_owned(),
         Source::Android => {
             "android: request offline access with this client id; nothing to register at it, the app has an Android client of its own beside it".to_owned()
         }
-        Source::Web => format!("web: register as authorized redirect URI: {}", client.redirect_uris.join(", ")),
+        Source::Web => {
+            let own = callback.map(|url| format!("{url} (locum's own sign-in, at /v1/sign-in)"));
+            let uris: Vec<String> = client.redirect_uris.iter().cloned().chain(own).collect();
+            format!("web: register as authorized redirect URI: {}", uris.join(", "))
+        }
         Source::Popup => {
             "popup: register the origin of each page as authorized JavaScript origin".to_owned()
         }

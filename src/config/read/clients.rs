@@ -18,6 +18,7 @@ use crate::secret::ClientSecret;
 pub(super) fn clients(
     reading: &mut Reading<'_>,
     google: &GoogleSection,
+    has_own_sign_in: bool,
     variables: &mut Vec<String>,
 ) -> Vec<Client> {
     let layers = reading.layers;
@@ -53,7 +54,7 @@ pub(super) fn clients(
         };
         let table = Table { section: "clients", path: vec!["clients", place], prefix, dict: Some(dict) };
         reading.note_unknown(&table);
-        let Some(client) = client(reading, &table, google, variables) else { continue };
+        let Some(client) = client(reading, &table, google, has_own_sign_in, variables) else { continue };
         if let Some(twin) = clients.iter().find(|other| other.name == client.name) {
             let problem = format!("two clients are named {}; names tell them apart", twin.name);
             reading.mistake(layers.place(), table.key("name"), problem);
@@ -74,6 +75,7 @@ fn client<'a>(
     reading: &mut Reading<'a>,
     table: &Table<'a>,
     google: &GoogleSection,
+    has_own_sign_in: bool,
     variables: &mut Vec<String>,
 ) -> Option<Client> {
     let name = reading.required(table, "name");
@@ -95,9 +97,9 @@ fn client<'a>(
         reading.mistake(origin, table.key("authorized_parties"), problem);
     }
     let sources = sources?;
-    if sources.contains(&Source::Web) && redirect_uris.is_empty() {
-        let problem =
-            "is missing: the source web needs the redirect URIs registered at Google, byte for byte";
+    if sources.contains(&Source::Web) && redirect_uris.is_empty() && !has_own_sign_in {
+        let problem = "is missing: the source web needs the redirect URIs registered at Google, byte for byte, or \
+                       server.public_url for locum's own sign-in";
         reading.mistake(reading.layers.place(), table.key("redirect_uris"), problem);
     }
     if file.is_some_and(|file| file.is_ok_and(|read| read.file.installed))

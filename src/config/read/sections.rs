@@ -8,7 +8,7 @@ use url::Url;
 use super::super::error::Origin;
 use super::super::sections::{
     AppDataSection, GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server, SessionsSection,
-    TokensSection, VaultSection,
+    SignInSection, TokensSection, VaultSection,
 };
 use super::super::values::{Setting as _, is_loopback};
 use super::super::{Config, RootKeySource, SecretSource};
@@ -25,10 +25,11 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
     let google = google(reading);
     let mut variables = Vec::new();
     let root_key = root_key(reading, &mut variables);
-    let clients = clients::clients(reading, &google, &mut variables);
+    let clients = clients::clients(reading, &google, server.public_url.is_some(), &mut variables);
     let tokens = tokens(reading);
     let sessions = sessions(reading);
     let app_data = app_data(reading);
+    let sign_in = sign_in(reading);
     let limits = limits(reading);
     let log = log(reading);
     let metrics = metrics(reading);
@@ -44,6 +45,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
         tokens,
         sessions,
         app_data,
+        sign_in,
         limits,
         log,
         metrics,
@@ -157,6 +159,11 @@ fn sessions(reading: &mut Reading<'_>) -> SessionsSection {
 fn app_data(reading: &mut Reading<'_>) -> AppDataSection {
     let table = reading.section("app_data");
     AppDataSection { max_bytes: reading.defaulted(&table, "max_bytes") }
+}
+
+fn sign_in(reading: &mut Reading<'_>) -> SignInSection {
+    let table = reading.section("sign_in");
+    SignInSection { return_to: reading.defaulted(&table, "return_to") }
 }
 
 fn limits(reading: &mut Reading<'_>) -> LimitsSection {

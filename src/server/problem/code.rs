@@ -183,6 +183,30 @@ codes! {
         GoogleRefused = "google_refused", BAD_GATEWAY, never, "Google refused",
             "Google refused the request for a reason that has no cure of its own here. Sign in again; if that does not help, the owner looks at the client in Google's console.";
     }
+    "Signing in by a browser" {
+        SignInNotConfigured = "sign_in_not_configured", NOT_FOUND, never, "Signing in by a browser is not set up",
+            "The owner sets `server.public_url`, adds `web` to the `sources` of the client, and registers the public URL with `/v1/sign-in/callback` behind it at Google as authorized redirect URI.";
+        ReturnToNotAllowed = "return_to_not_allowed", BAD_REQUEST, never, "This address to return to is not allowed",
+            "The owner lists where browsers may be sent back to in `sign_in.return_to`. Send the address as a browser writes it, without user name, fragment or encoded slashes.";
+        ChallengeUnusable = "challenge_unusable", BAD_REQUEST, never, "The challenge cannot be used",
+            "Send `challenge` as the S256 of a verifier, 43 characters of base64url, and `return_to` with it: the `locum_code` goes there.";
+        SignInExpired = "sign_in_expired", GONE, never, "The sign-in is over",
+            "It took longer than ten minutes, was finished before, or locum was restarted. Begin again at `/v1/sign-in`.";
+        SignInOtherBrowser = "sign_in_other_browser", FORBIDDEN, never, "The sign-in was begun in another browser",
+            "A sign-in ends in the browser that began it, by a cookie. Begin again at `/v1/sign-in`, with cookies allowed.";
+        ConsentDenied = "consent_denied", FORBIDDEN, never, "The person said no",
+            "The person refused at Google's page, or closed it. Nothing was stored. Let them sign in again when they want to.";
+        DeviceScopesRefused = "device_scopes_refused", BAD_REQUEST, never, "Google refuses these scopes to devices",
+            "By a code typed elsewhere, Google lets people grant `openid`, `email`, `profile`, `drive.appdata`, `drive.file` and YouTube's scopes only. For the others use `locum connect --paste` with a client of the source `desktop`, or `locum invite`.";
+        WrongAccount = "wrong_account", FORBIDDEN, never, "This is another account",
+            "The sign-in was for another Google account. Nothing was stored. Sign in again with the account that the link is for.";
+        ConnectLinkGone = "connect_link_gone", GONE, never, "The connect link is no longer good",
+            "It was used before, was withdrawn, or its time is over. Make another with `locum invite` or `POST /v1/connect-links`.";
+        ConnectLinkNotFound = "connect_link_not_found", NOT_FOUND, never, "There is no such connect link",
+            "It was used, was withdrawn before, or its time is over. Send the `id` of the answer that the link was made with.";
+        LocumCodeSpent = "locum_code_spent", CONFLICT, never, "The locum_code is spent",
+            "A `locum_code` is good once and for a minute. Begin again at `/v1/sign-in`.";
+    }
     "Google" {
         GoogleUnavailable = "google_unavailable", SERVICE_UNAVAILABLE, later, "Google is unavailable",
             "Google gave no usable answer. Try again after the time in the Retry-After header; no grant was touched.";
@@ -197,7 +221,7 @@ codes! {
         UserAmbiguous = "user_ambiguous", CONFLICT, never, "Several people have this address",
             "The address has changed hands. Name the user by id instead (`user.id` in answers).";
         ConsentRequired = "consent_required", CONFLICT, never, "The person must sign in again",
-            "No access token can be had before the person has been through Google's consent again.";
+            "No access token can be had before the person has been through Google's consent again: in the app, at `connect_url` where there is one, or by a link of `POST /v1/connect-links`.";
         ClientAmbiguous = "client_ambiguous", CONFLICT, never, "Several grants match",
             "The user has grants with several clients. Send `client` with one of `clients`.";
         ScopeMissing = "scope_missing", FORBIDDEN, never, "Scopes are missing",

@@ -12,6 +12,8 @@ use crate::google::{ClientFault, CodeRefusal};
 use crate::ids::ClientName;
 use crate::sessions::SessionError;
 use crate::sign_in::SignInError;
+use crate::sign_in::own_account::OwnAccountError;
+use crate::sign_in::web_flow::WebError;
 use crate::tokens::{ResolveError, TokenError};
 use crate::users::UsersError;
 use crate::vault::VaultError;
@@ -229,6 +231,7 @@ impl From<SignInError> for Problem {
                 .detail(format!("Refused: {reason}. {}", Code::IdTokenRefused.detail()))
                 .because(reason),
             SignInError::UserNotAllowed => Self::new(Code::UserNotAllowed),
+            SignInError::WrongAccount => Self::new(Code::WrongAccount),
             SignInError::NotConnected => Self::new(Code::NotConnected),
             SignInError::Blocked(cause) => {
                 Self::new(Code::GoogleBlocked).detail(cause.words()).with("cause", cause.code())
@@ -264,6 +267,45 @@ impl From<SignInError> for Problem {
             SignInError::Interrupted => Self::new(Code::Interrupted).detail(
                 "locum was interrupted. Send the request again; if the code is then spent, sign in again.",
             ),
+        }
+    }
+}
+
+impl From<WebError> for Problem {
+    fn from(error: WebError) -> Self {
+        match error {
+            WebError::NotConfigured => Self::new(Code::SignInNotConfigured),
+            WebError::ReturnToNotAllowed => Self::new(Code::ReturnToNotAllowed),
+            WebError::ChallengeUnusable => Self::new(Code::ChallengeUnusable),
+            WebError::Expired => Self::new(Code::SignInExpired),
+            WebError::OtherBrowser => Self::new(Code::SignInOtherBrowser),
+            WebError::Denied => Self::new(Code::ConsentDenied),
+            WebError::LinkGone => Self::new(Code::ConnectLinkGone),
+            WebError::LocumCodeSpent => Self::new(Code::LocumCodeSpent),
+            WebError::VerifierWrong => Self::new(Code::VerifierWrong)
+                .detail("Send the `code_verifier` whose S256 was the `challenge` of the same sign-in. The code is spent: begin again at `/v1/sign-in`."),
+            WebError::SignIn(error) => error.into(),
+        }
+    }
+}
+
+impl From<OwnAccountError> for Problem {
+    fn from(error: OwnAccountError) -> Self {
+        match error {
+            OwnAccountError::NoClientFor(source) => Self::new(Code::SourceNotAllowed).detail(format!(
+                "No such client has the source `{source}`. Make a client of the type for it at Google, and give it a `[[clients]]` table with `sources = [\"{source}\"]`."
+            )),
+            OwnAccountError::ScopesRefused(scopes) => Self::new(Code::DeviceScopesRefused)
+                .detail(format!("Refused: {scopes}. {}", Code::DeviceScopesRefused.detail()))
+                .with("scopes", json!(scopes)),
+            OwnAccountError::WrongClientType(client) => Self::new(Code::ClientMisconfigured)
+                .detail("Google refuses this client for the device flow. It needs a client of the type \"TVs and Limited Input devices\".")
+                .with("client", client.as_str())
+                .with("cause", "wrong_type"),
+            OwnAccountError::NoDeviceFlow => Self::new(Code::GoogleRefused)
+                .detail("The provider names no device endpoint. Use `locum connect`, or `locum connect --paste`."),
+            OwnAccountError::Denied => Self::new(Code::ConsentDenied),
+            OwnAccountError::SignIn(error) => error.into(),
         }
     }
 }

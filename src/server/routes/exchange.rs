@@ -8,9 +8,8 @@ use super::super::body::{Expected, Fields};
 use super::super::context::Context;
 use super::super::problem::{Code, Problem};
 use super::session::SessionAnswer;
-use crate::metrics::ExchangeOutcome;
 use crate::secret::{AuthorizationCode, CodeVerifier};
-use crate::sign_in::{ExchangeAnswer, ExchangeRequest, SignInError};
+use crate::sign_in::{ExchangeAnswer, ExchangeRequest, Exchanged, outcome_of};
 
 static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -60,7 +59,11 @@ pub(super) async fn exchange(
     };
     let outcome = context.state.sign_in.redeem(asked).await;
     context.state.metrics.exchanged(outcome_of(outcome.as_ref().err()));
-    let exchanged = outcome?;
+    answer(&context, &outcome?)
+}
+
+/// What an app or a site is told of a person who has just signed in, with a session.
+pub(super) fn answer(context: &Context, exchanged: &Exchanged) -> Result<HttpResponse, Problem> {
     let client =
         context.state.config.client(&exchanged.client).ok_or_else(|| Problem::new(Code::Internal))?;
     let session = context.state.sessions.issue(
@@ -82,17 +85,4 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Err(Problem::new(Code::IdempotencyKeyInvalid));
     }
     Ok(Some(text.to_owned()))
-}
-
-fn outcome_of(error: Option<&SignInError>) -> ExchangeOutcome {
-    match error {
-        None => ExchangeOutcome::Connected,
-        Some(SignInError::UserNotAllowed) => ExchangeOutcome::NotAllowed,
-        Some(SignInError::ClientFault { .. }) => ExchangeOutcome::ClientFault,
-        Some(SignInError::GoogleUnavailable { .. } | SignInError::KeysUnavailable { .. }) => {
-            ExchangeOutcome::Unavailable
-        }
-        Some(SignInError::Vault(_) | SignInError::Interrupted) => ExchangeOutcome::VaultFailed,
-        Some(_) => ExchangeOutcome::Refused,
-    }
 }

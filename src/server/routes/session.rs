@@ -1,5 +1,5 @@
-//! `POST /v1/session`: a new session for a person already connected; and the keys that sessions are
-//! verified with.
+//! `POST /v1/session`: a session for a person already connected, or for one who has just signed in by a
+//! browser; and the keys that sessions are verified with.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -9,10 +9,14 @@ use super::super::body::{self, Expected, Fields};
 use super::super::context::Context;
 use super::super::problem::Problem;
 use crate::ids::{ClientName, Sub};
-use crate::secret::IdToken;
+use crate::secret::{CodeVerifier, IdToken};
 use crate::sessions::IssuedSession;
 
-static EXPECTED: Expected = Expected { fields: &[&["id_token", "idToken"]], forms: true, lenient: true };
+static EXPECTED: Expected = Expected {
+    fields: &[&["id_token", "idToken"], &["locum_code"], &["code_verifier"]],
+    forms: true,
+    lenient: true,
+};
 
 /// A session as apps are given it.
 #[derive(Serialize)]
@@ -47,7 +51,17 @@ pub(super) async fn renew(
 ) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::read(&EXPECTED, &context, &request, payload).await?;
     let id_token = fields.text("id_token")?.filter(|token| !token.is_empty());
-    let id_token = IdToken::new(id_token.ok_or_else(|| body::missing("id_token"))?);
+    let locum_code = fields.text("locum_code")?.filter(|code| !code.is_empty());
+    let id_token = match (id_token, locum_code) {
+        (Some(id_token), None) => IdToken::new(id_token),
+        (None, Some(code)) => return redeem(&context, &code, fields.text("code_verifier")?).await,
+        (Some(_), Some(_)) => return Err(body::invalid("locum_code", "must not stand beside `id_token`")),
+        (None, None) => {
+            return Err(
+                body::missing("id_token").detail("Send `id_token`, or `locum_code` and `code_verifier`.")
+            );
+        }
+    };
     let renewed = context.state.sign_in.renew(id_token).await?;
     let session =
         context.state.sessions.issue(renewed.user, &renewed.sub, renewed.session_epoch, &renewed.client_id);
@@ -56,6 +70,13 @@ pub(super) async fn renew(
         client: &renewed.client,
         session: SessionAnswer::of(&session),
     })
+}
+
+/// A site learns who signed in at `/v1/sign-in`: what an exchange would have told it.
+async fn redeem(context: &Context, code: &str, verifier: Option<String>) -> Result<HttpResponse, Problem> {
+    let verifier = CodeVerifier::new(verifier.ok_or_else(|| body::missing("code_verifier"))?);
+    let exchanged = context.state.web_flow.redeem_locum_code(code, &verifier).await?;
+    super::exchange::answer(context, &exchanged)
 }
 
 pub(super) async fn published_keys(context: web::Data<Context>) -> Result<HttpResponse, Problem> {

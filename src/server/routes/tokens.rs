@@ -52,7 +52,8 @@ pub(super) async fn token(
             rejected,
             reach: caller.reach(),
         })
-        .await?;
+        .await
+        .map_err(|error| context.token_problem(error))?;
     context.state.metrics.token_read(source_of(&handed));
     let answer = Answer {
         access_token: handed.access_token.expose(),
@@ -85,7 +86,8 @@ pub(super) async fn refresh(
     let client = query::client(client.as_deref())?;
     within_reach(client.as_ref(), caller.reach())?;
     let user = caller.resolve(&context, &query::user(&request)?).await?;
-    let fresh = context.state.tokens.refresh_now(user, client.as_ref(), caller.reach()).await?;
+    let fresh = context.state.tokens.refresh_now(user, client.as_ref(), caller.reach()).await;
+    let fresh = fresh.map_err(|error| context.token_problem(error))?;
     super::ok(&Refreshed {
         refreshed: true,
         expires_in: fresh.expires_at.since(context.state.clock.now()).max(0),

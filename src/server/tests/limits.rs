@@ -214,3 +214,19 @@ async fn a_panic_stops_one_request_only() {
     let fine = try_call_service(&app, TestRequest::get().uri("/fine").to_request()).await;
     assert_eq!(fine.expect("answered").status(), 200);
 }
+
+#[tokio::test]
+async fn a_person_who_comes_too_often_reads_a_page() {
+    let site = Site::start_with("\n[limits]\naddress_per_second = 1\naddress_burst = 1\n", "").await;
+    for path in ["/v1/sign-in", "/v1/sign-in/callback", "/v1/connect/x"] {
+        let (mut page, mut program) = (None, None);
+        for _ in 0..3 {
+            page = Some(site.send(site.get(path).header("accept", "text/html")).await);
+            program = Some(site.send(site.get(path).header("accept", "application/json")).await);
+        }
+        let (page, program) = (page.expect("asked"), program.expect("asked"));
+        assert_eq!((page.status, page.header("content-type")), (429, "text/html; charset=utf-8"));
+        assert!(page.text.contains("Not at the moment") && !page.header("retry-after").is_empty());
+        assert_eq!((program.status, program.code()), (429, "rate_limited"));
+    }
+}

@@ -4,7 +4,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::secret::SecretText;
 
 const PASSPHRASE: &str = "a pass-phrase of the tests";
 

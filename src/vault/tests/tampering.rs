@@ -8,18 +8,20 @@ use super::*;
 use crate::grant::DeathCause;
 
 /// Tables whose rows carry a MAC.
-const GUARDED: [&str; 6] = ["users", "grants", "api_keys", "documents", "signing_keys", "redemptions"];
+const GUARDED: [&str; 7] =
+    ["users", "grants", "api_keys", "documents", "signing_keys", "redemptions", "connect_links"];
 
 /// Columns that stand outside their row's MAC, each for a reason said in the schema.
 const OUTSIDE: [(&str, &str); 2] = [("api_keys", "last_used_at"), ("redemptions", "answer")];
 
 /// Every sealed column.
-const SEALED: [(&str, &str); 5] = [
+const SEALED: [(&str, &str); 6] = [
     ("users", "profile"),
     ("grants", "refresh_token"),
     ("grants", "access_token"),
     ("signing_keys", "private_key"),
     ("redemptions", "answer"),
+    ("connect_links", "person"),
 ];
 
 /// The columns of a table: name, and whether it may be NULL.
@@ -169,7 +171,7 @@ async fn no_sealed_value_opens_in_anothers_place() {
             rowids(&stranger, table).into_iter().filter(stored).take(2).map(|row| (table, column, row)),
         );
     }
-    assert_eq!(cells.len(), 10);
+    assert_eq!(cells.len(), 12);
     let mut swaps = 0;
     for (i, &(table, column, row)) in cells.iter().enumerate() {
         for &(other_table, other_column, other_row) in &cells[..i] {
@@ -189,7 +191,7 @@ async fn no_sealed_value_opens_in_anothers_place() {
             swaps += 1;
         }
     }
-    assert_eq!(swaps, 45);
+    assert_eq!(swaps, 66);
     assert_eq!(read_all(&vault).await, before);
 }
 
@@ -233,8 +235,8 @@ async fn rows_of_another_vault_are_refused_even_under_the_same_root_key() {
         let copy = format!("INSERT OR REPLACE INTO {table} SELECT * FROM foreigner.{table}");
         assert!(stranger.execute(&copy, []).expect("copied") >= 2, "{table}");
         let changed = differences(&vault, &before, table).await;
-        // The lookups are another vault's too, so nobody asks for its redemptions.
-        if table == "redemptions" {
+        // The lookups are another vault's too, so nobody asks for its redemptions and links.
+        if ["redemptions", "connect_links"].contains(&table) {
             assert!(changed.is_empty(), "{changed:?}");
         } else {
             assert!(changed.contains(&format!("{table} damaged")), "{table}: {changed:?}");

@@ -1,0 +1,159 @@
+//! Links that lead a named person, new or known, through consent. An invitation and a reconnection are the
+//! same thing.
+//!
+//! A link is looked at as often as anybody likes (chats fetch previews) and followed once. It is spent when
+//! the way to Google is open, not before: an outage costs nobody their invitation.
+
+use url::Url;
+
+use super::round::wanted;
+use super::{Ask, Begun, WebError, WebFlow};
+use crate::clock::Timestamp;
+use crate::ids::ClientName;
+use crate::scopes::ScopeSet;
+use crate::secret::SecretText;
+use crate::sign_in::{NamedPerson, SignInError};
+use crate::vault::{ConnectLinkRecord, LinkedPerson};
+
+/// What a link is to be made for.
+#[derive(Clone, Debug)]
+pub struct LinkOrder {
+    /// Who.
+    pub person: NamedPerson,
+    /// With which client; may be left out where browsers can use only one.
+    pub client: Option<ClientName>,
+    /// What to ask for instead of the client's scopes.
+    pub scopes: Option<ScopeSet>,
+    /// For how many seconds.
+    pub lifetime: i64,
+}
+
+/// A link that was just made. Its address is shown this once.
+pub struct MadeLink {
+    /// Its number, by which it can be withdrawn.
+    pub id: LinkId,
+    /// The address to send to the person. Whoever has it can look at whom it is for.
+    pub url: Url,
+    /// The client.
+    pub client: ClientName,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// The number of a link, which opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkId(i64);
+
+impl std::fmt::Display for LinkId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl std::str::FromStr for LinkId {
+    type Err = WebError;
+
+    fn from_str(text: &str) -> Result<Self, WebError> {
+        let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let id = i64::from_str_radix(text, 16).ok().filter(|_| digits);
+        id.map(Self).ok_or(WebError::LinkGone)
+    }
+}
+
+/// What the page of a link shows.
+#[derive(Clone, Debug)]
+pub struct LinkView {
+    /// What it leads to.
+    pub ask: Ask,
+    /// What will be asked for, whatever the person has granted before.
+    pub scopes: ScopeSet,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl WebFlow {
+    /// The client that a link will be for.
+    ///
+    /// # Errors
+    /// When it is unknown, not named, or not set up for browsers.
+    pub fn client_of_link(&self, client: Option<ClientName>) -> Result<ClientName, WebError> {
+        self.0.client(client).map(|client| client.name.clone())
+    }
+
+    /// Makes a link.
+    ///
+    /// # Errors
+    /// As [`WebFlow::client_of_link`], and [`SignInError::UserNotAllowed`] for an address that no entry of
+    /// `allow_users` can ever admit.
+    pub async fn make_link(&self, order: LinkOrder) -> Result<MadeLink, WebError> {
+        let inner = &self.0;
+        let client = inner.client(order.client)?;
+        let person = match order.person {
+            NamedPerson::Sub(sub, email) => LinkedPerson { sub: Some(sub), email },
+            NamedPerson::Email(email) if inner.config.allow_users.may_admit(&email) => {
+                LinkedPerson { sub: None, email: Some(email) }
+            }
+            NamedPerson::Email(_) => return Err(SignInError::UserNotAllowed.into()),
+        };
+        let secret = SecretText::new(inner.rng.token(32));
+        let url = inner.config.server.public_route(&["v1", "connect", secret.expose()]);
+        let url = url.ok_or(WebError::NotConfigured)?;
+        let now = inner.clock.now();
+        let link = ConnectLinkRecord {
+            id: 0,
+            person,
+            client_id: client.client_id.clone(),
+            scopes: order.scopes,
+            created_at: now,
+            expires_at: now.plus(order.lifetime),
+        };
+        let link = inner.vault.save_connect_link(&secret, link).await?;
+        Ok(MadeLink { id: LinkId(link.id), url, client: client.name.clone(), expires_at: link.expires_at })
+    }
+
+    /// What a link is for. Uses nothing up.
+    ///
+    /// # Errors
+    /// [`WebError::LinkGone`] for one that is unknown, used, withdrawn or over, or whose client is gone.
+    pub async fn look_at_link(&self, secret: &SecretText) -> Result<LinkView, WebError> {
+        self.found(secret).await.map(|(_, view)| view)
+    }
+
+    /// Follows a link: begins a sign-in for its person alone, and the link is spent.
+    ///
+    /// # Errors
+    /// As [`WebFlow::look_at_link`] and [`WebFlow::begin`]; only a success spends it.
+    pub async fn follow_link(&self, secret: &SecretText) -> Result<Begun, WebError> {
+        let (id, view) = self.found(secret).await?;
+        let begun = self.begin(view.ask).await?;
+        if self.0.vault.delete_connect_link(id.0).await? { Ok(begun) } else { Err(WebError::LinkGone) }
+    }
+
+    /// Withdraws a link.
+    ///
+    /// # Errors
+    /// [`WebError::LinkGone`] when there is none of this number.
+    pub async fn withdraw_link(&self, id: LinkId) -> Result<(), WebError> {
+        if self.0.vault.delete_connect_link(id.0).await? { Ok(()) } else { Err(WebError::LinkGone) }
+    }
+
+    async fn found(&self, secret: &SecretText) -> Result<(LinkId, LinkView), WebError> {
+        let inner = &self.0;
+        let link = inner.vault.load_connect_link(secret).await?.ok_or(WebError::LinkGone)?;
+        let client = inner.config.client_by_id(&link.client_id).ok_or(WebError::LinkGone)?;
+        let person = match link.person {
+            LinkedPerson { sub: Some(sub), email } => NamedPerson::Sub(sub, email),
+            LinkedPerson { sub: None, email: Some(email) } => NamedPerson::Email(email),
+            LinkedPerson { sub: None, email: None } => return Err(WebError::LinkGone),
+        };
+        let ask = Ask {
+            client: client.name.clone(),
+            return_to: None,
+            challenge: None,
+            person: Some(person),
+            scopes: link.scopes,
+        };
+        let scopes = wanted(client, &ask);
+        Ok((LinkId(link.id), LinkView { ask, scopes, expires_at: link.expires_at }))
+    }
+}
