@@ -31,8 +31,8 @@ pub use read::Shown;
 pub use return_to::{AllowedReturn, ReturnAddress};
 pub use secret_source::{RootKeySource, RootSecret, SecretProblem, SecretSource};
 pub use sections::{
-    AppDataSection, GoogleSection, InvalidListen, LimitsSection, Listen, LogSection, MetricsSection, Rate,
-    Server, SessionsSection, SignInSection, TokensSection, VaultSection,
+    AppDataSection, Direction, GoogleSection, InvalidListen, LimitsSection, Listen, LogSection,
+    MetricsSection, MirrorSection, Rate, Server, SessionsSection, SignInSection, TokensSection, VaultSection,
 };
 
 use std::path::{Path, PathBuf};
@@ -66,6 +66,8 @@ pub struct Config {
     pub log: LogSection,
     /// Metrics.
     pub metrics: MetricsSection,
+    /// The mirrors of app data; no two nested, no two of one person and project.
+    pub mirrors: Vec<MirrorSection>,
 }
 
 /// A valid configuration, and what to tell about it.

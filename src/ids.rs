@@ -161,6 +161,8 @@ row_id! {
     UserId,
     /// The vault's own random id of a grant row.
     GrantId,
+    /// The vault's own random id of a mirror row.
+    MirrorId,
 }
 
 /// How a caller names a user in a path: the `sub`, an e-mail address, or `me`.

@@ -103,6 +103,19 @@ counted! {
         /// Anything else.
         Other = "other",
     }
+    /// How a run of a mirror went.
+    MirrorOutcome("locum_mirror_runs_total", "outcome", "Runs of mirrors, by outcome; dry runs apart.") {
+        /// Nothing was left to do.
+        Complete = "complete",
+        /// Some files need their owner.
+        Problems = "problems",
+        /// It waits for a person to accept it.
+        Held = "held",
+        /// It ended early: an outage, a full disk or account, a person needed.
+        Stopped = "stopped",
+        /// Nothing could be compared.
+        Failed = "failed",
+    }
     /// What ran into a rate limit.
     Limited("locum_rate_limited_total", "by", "Requests refused by a rate limit.") {
         /// The limit for each client address.
@@ -124,6 +137,7 @@ struct Inner {
     exchanges: Vec<Counter>,
     limited: Vec<Counter>,
     drive_units: Vec<Counter>,
+    mirror_runs: Vec<Counter>,
     jwks_age: Gauge,
     next_refresh_expiry: Gauge,
     api_keys_damaged: Gauge,
@@ -191,6 +205,13 @@ impl Metrics {
                 ExchangeOutcome::VALUES,
             ),
             limited: counters(&recorder, Limited::METRIC, Limited::LABEL, Limited::WORDS, Limited::VALUES),
+            mirror_runs: counters(
+                &recorder,
+                MirrorOutcome::METRIC,
+                MirrorOutcome::LABEL,
+                MirrorOutcome::WORDS,
+                MirrorOutcome::VALUES,
+            ),
             drive_units: counters(
                 &recorder,
                 DriveUnits::METRIC,
@@ -230,6 +251,11 @@ impl Metrics {
     /// An exchange ended.
     pub fn exchanged(&self, outcome: ExchangeOutcome) {
         self.0.exchanges[outcome as usize].increment(1);
+    }
+
+    /// A run of a mirror ended.
+    pub fn mirrored(&self, outcome: MirrorOutcome) {
+        self.0.mirror_runs[outcome as usize].increment(1);
     }
 
     /// A rate limit refused a request.

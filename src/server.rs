@@ -35,7 +35,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::problem::Code;
 pub use self::routes::{
     ApiKeyStatus, ClientStatus, ConnectLinkMade, EntryKind, EntryPage, EntryView, GoogleStatus, GrantCount,
-    KeyUsers, KeyView, Pause, RemovedView, Status, VaultStatus, WrittenView,
+    KeyUsers, KeyView, MirrorList, MirrorView, Pause, RemovedView, ReportView, Restored, Status, VaultStatus,
+    VersionList, VersionView, WrittenView,
 };
 
 use self::admin_peer::AdminRule;

@@ -11,6 +11,7 @@ use crate::google::Google;
 use crate::google::drive::Drive;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::mirror::{MirrorKeeper, Mirrors};
 use crate::outbound::{Limits, Outbound, TimeLimit};
 use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
@@ -52,6 +53,8 @@ pub struct AppState {
     pub api_keys: ApiKeys,
     /// People's app data in Drive.
     pub app_data: AppData,
+    /// Folders kept in step with it.
+    pub mirrors: MirrorKeeper,
 }
 
 impl AppState {
@@ -97,6 +100,8 @@ impl AppState {
             clock.clone(),
             lifecycle.clone(),
         );
+        let data = vault.path().parent().unwrap_or(vault.path()).to_owned();
+        let mirrors = Mirrors::new(vault.clone(), clock.clone(), rng.clone(), metrics.clone(), &data);
         let web_flow = WebFlow::new(WebFlowParts {
             config: config.clone(),
             vault: vault.clone(),
@@ -113,6 +118,7 @@ impl AppState {
             google,
             provider.clone(),
             tokens.clone(),
+            mirrors.clone(),
             clock.clone(),
             lifecycle.clone(),
         );
@@ -126,6 +132,8 @@ impl AppState {
             clock.clone(),
             lifecycle.clone(),
         );
+        let mirrors =
+            MirrorKeeper::new(config.clone(), mirrors, app_data.clone(), clock.clone(), lifecycle.clone());
         Ok(Self {
             config,
             clock,
@@ -141,6 +149,7 @@ impl AppState {
             sessions,
             api_keys,
             app_data,
+            mirrors,
         })
     }
 
@@ -181,6 +190,14 @@ impl AppState {
             let api_keys = state.api_keys.clone();
             async move { report("api-keys", api_keys.save_last_uses().await) }
         });
+        if !self.config.mirrors.is_empty() {
+            let state = self.clone();
+            self.lifecycle.job("mirrors", A_SECOND, A_SECOND, move || {
+                // Tasks of their own, which a stop waits for.
+                drop(state.mirrors.run_due());
+                async {}
+            });
+        }
         let state = self.clone();
         self.lifecycle.job("metrics", A_SECOND, A_SECOND, move || {
             state.metrics.upkeep();

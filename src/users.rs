@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::google::Google;
 use crate::lifecycle::Lifecycle;
+use crate::mirror::{MirrorError, Mirrors};
 use crate::provider::Provider;
 use crate::tokens::Tokens;
 use crate::vault::{Vault, VaultError};
@@ -34,6 +35,9 @@ pub enum UsersError {
     /// The cursor is not one that a list gave out.
     #[error("not a cursor")]
     BadCursor,
+    /// The kept versions of the person's mirror cannot be deleted yet.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -53,21 +57,27 @@ struct Inner {
     google: Google,
     provider: Provider,
     tokens: Tokens,
+    mirrors: Mirrors,
     clock: Clock,
     lifecycle: Lifecycle,
 }
 
 impl Users {
     /// Nothing is loaded.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a service, given by name at the one place that builds them"
+    )]
     pub fn new(
         config: Arc<Config>,
         vault: Vault,
         google: Google,
         provider: Provider,
         tokens: Tokens,
+        mirrors: Mirrors,
         clock: Clock,
         lifecycle: Lifecycle,
     ) -> Self {
-        Self(Arc::new(Inner { config, vault, google, provider, tokens, clock, lifecycle }))
+        Self(Arc::new(Inner { config, vault, google, provider, tokens, mirrors, clock, lifecycle }))
     }
 }

@@ -20,6 +20,7 @@ mod documents;
 mod grants;
 mod keyring;
 mod lock;
+mod mirrors;
 mod redemptions;
 mod rows;
 mod schema;
@@ -41,6 +42,10 @@ pub use self::documents::{DocumentKind, StoredDocument};
 pub use self::grants::{AccessChange, Grant, GrantChange, GrantCounts, NewGrant, RefreshChange};
 pub use self::keyring::{RootId, RootSecret};
 pub use self::lock::VaultLock;
+pub use self::mirrors::{
+    LocalMark, Mirror, MirrorBatch, MirrorContent, MirrorEntry, MirrorStage, MirrorVersion, NewMirrorVersion,
+    RemoteRecord,
+};
 pub use self::redemptions::{CodeMarks, NewRedemption, Redemption};
 pub use self::schema::SCHEMA_VERSION;
 pub use self::signing_keys::SigningKeyRecord;

@@ -122,6 +122,11 @@ impl Request<'_> {
         Self { builder: self.builder.body(body), ..self }
     }
 
+    /// For work that has no limit of its own.
+    pub(super) fn without_limit(self) -> Self {
+        Self { builder: self.builder.timeout(TRANSFER), ..self }
+    }
+
     /// Sends it and reads the JSON of a success.
     ///
     /// # Errors
@@ -156,8 +161,8 @@ impl Request<'_> {
     /// As [`Request::send`].
     pub(super) async fn stream(self) -> Result<reqwest::Response, Failure> {
         let response = self
+            .without_limit()
             .builder
-            .timeout(TRANSFER)
             .send()
             .await
             .map_err(|error| anyhow::anyhow!("the server did not answer: {}", error.without_url()))?;

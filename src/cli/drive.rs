@@ -1,9 +1,10 @@
-//! `locum drive`: a person's app data, file by file.
+//! `locum drive`: a person's app data, file by file, and the folders kept in step with it.
 //!
 //! Content goes to or from a file or a pipe as it comes and is never held whole. What is fetched takes its
 //! place under its name only when all of it is here and its checksum was right.
 
 mod fetched_file;
+mod mirror;
 mod progress;
 mod transfer;
 
@@ -85,6 +86,12 @@ pub(super) enum DriveCommand {
         #[command(flatten)]
         grant: Grant,
     },
+    /// Bring mirrors in step now
+    Sync(mirror::Sync),
+    /// List the contents a mirror kept before they were replaced or deleted
+    Versions(mirror::Versions),
+    /// Put a kept version back into the folder
+    Restore(mirror::Restore),
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +141,9 @@ async fn perform(context: &Context<'_>, admin: &Admin, command: DriveCommand) ->
             let request = at(admin, Method::DELETE, &who, &path).query("client", grant.client);
             remove(context, demanding(request, &condition), &path).await
         }
+        DriveCommand::Sync(order) => mirror::sync(context, admin, order).await,
+        DriveCommand::Versions(order) => mirror::versions(context, admin, order).await,
+        DriveCommand::Restore(order) => mirror::restore(context, admin, order).await,
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) enum Kind {
     ClientIds,
     Sources,
     Scopes,
+    User,
+    Direction,
     /// One key for each of [`SECRET_FORMS`].
     Secret,
 }
@@ -75,8 +77,8 @@ pub(super) const SECRET_FORMS: [(&str, &str); 5] = [
     ("_credential", "the name of a systemd credential"),
 ];
 
-/// The sections in the order of the example. `clients` is a list of tables.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
+/// The sections in the order of the example. `clients` and `mirror` are lists of tables: see [`is_list`].
+pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("", "At the top of the file, before any section."),
     ("server", "The listener and its limits."),
     ("google", "The provider. Only tests and other OpenID providers need another value here."),
@@ -98,7 +100,14 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
         "metrics",
         "Prometheus metrics are served to API keys allowed `metrics:read`; a listener of their own needs none.",
     ),
+    ("mirror", "A person's Drive app data and a local folder that is kept in step with it, a table each."),
 ];
+
+/// Whether a section is a list of tables, `[[section]]`.
+#[cfg(test)]
+pub(super) fn is_list(section: &str) -> bool {
+    matches!(section, "clients" | "mirror")
+}
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -120,9 +129,9 @@ macro_rules! keys {
 
 use Absent::{Default as D, Mistake as M, Nothing as N};
 use Kind::{
-    AllowUsers, ClientId, ClientIds, ClientName, Count, Duration as Time, Flag, Issuer, Listen, LogFilter,
-    LogFormat, LoopbackAddress, Networks, Origins, Path, PopupRedirect, RedirectUris, ReturnTo, Scopes,
-    Secret, Size, Sources, Url,
+    AllowUsers, ClientId, ClientIds, ClientName, Count, Direction, Duration as Time, Flag, Issuer, Listen,
+    LogFilter, LogFormat, LoopbackAddress, Networks, Origins, Path, PopupRedirect, RedirectUris, ReturnTo,
+    Scopes, Secret, Size, Sources, Url, User,
 };
 
 /// The most that a rate or a count may be where nothing narrower makes sense.
@@ -247,6 +256,22 @@ pub(super) const KEYS: &[Key] = keys! {
         "listen": LoopbackAddress, N("127.0.0.1:9787"),
             "A listener on loopback that serves /metrics without an API key.";
     }
+    "mirror" {
+        "user": User, M("you@example.org"),
+            "Whose app data: the e-mail address or the id (`sub`) of a connected person.";
+        "client": ClientName, M("main"),
+            "By which client's grant. App data belongs to the client's Google Cloud project, and one project has one mirror of a person.";
+        "folder": Path, M("app-data/you"),
+            "The folder. It must exist, lie outside the vault's folder and hold no other mirror.";
+        "direction": Direction, D("pull"),
+            "pull copies from Drive and never writes there, push copies to Drive and never writes here, both keeps the two in step.";
+        "interval": Time { min: seconds(10), max: days(7) }, D("5m"),
+            "How often it runs.";
+        "keep_versions": Time { min: days(1), max: days(3650) }, D("90d"),
+            "How long replaced and deleted contents are kept beside the vault. The last version of a file that was deleted at Drive is kept for ever by a pull.";
+        "versions_size": Size { min: 1 << 20, max: 1 << 50 }, D("10GiB"),
+            "The most that kept contents older than a day may take; the oldest go first.";
+    }
 };
 
 /// The key of this name, whatever form its name takes.
@@ -304,6 +329,8 @@ impl Kind {
             }
             Self::Sources => "a list of one or more of ios, android, web, popup, desktop, device".to_owned(),
             Self::Scopes => "a list of scopes with openid, email or profile among them".to_owned(),
+            Self::User => "an e-mail address, or a person's id as `locum user list` shows it".to_owned(),
+            Self::Direction => "\"pull\", \"push\" or \"both\"".to_owned(),
             Self::Secret => "a secret".to_owned(),
         }
     }

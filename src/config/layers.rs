@@ -68,7 +68,8 @@ impl Layers {
             Some((path, text)) => parse(path, text)?,
             None => Dict::new(),
         };
-        number_clients(&mut dict);
+        number_tables(&mut dict, "clients");
+        number_tables(&mut dict, "mirror");
         let (over, variables, loose) = variables(&dict, environment);
         let figment =
             Figment::new().merge(Layer { name: FILE, dict }).merge(Layer { name: VARIABLES, dict: over });
@@ -123,20 +124,20 @@ fn parse(path: &Path, text: &str) -> Result<Dict, ConfigError> {
     Ok(Value::serialize(table).ok().and_then(Value::into_dict).unwrap_or_default())
 }
 
-fn number_clients(dict: &mut Dict) {
-    if let Some(Value::Array(tag, clients)) = dict.remove("clients").map(|clients| match clients {
+fn number_tables(dict: &mut Dict, section: &str) {
+    if let Some(Value::Array(tag, clients)) = dict.remove(section).map(|clients| match clients {
         Value::Array(tag, list) if list.iter().all(|client| client.as_dict().is_some()) => {
             Value::Array(tag, list)
         }
         // Anything else stays as it is, and is a mistake of type later on.
         other => {
-            dict.insert("clients".to_owned(), other);
+            dict.insert(section.to_owned(), other);
             Value::Array(figment::value::Tag::Default, vec![])
         }
     }) && !clients.is_empty()
     {
         let numbered = clients.into_iter().enumerate().map(|(i, client)| (place(i), client)).collect();
-        dict.insert("clients".to_owned(), Value::Dict(tag, numbered));
+        dict.insert(section.to_owned(), Value::Dict(tag, numbered));
     }
 }
 
@@ -171,6 +172,10 @@ fn variables(file: &Dict, environment: &Environment) -> Variables {
                 }
                 None => vec!["clients".to_owned(), rest.to_owned()],
             },
+            Some(("MIRROR", rest)) => match rest.split_once("__").map(|(n, key)| (n.parse::<usize>(), key)) {
+                Some((Ok(n @ 1..), key)) => vec!["mirror".to_owned(), place(n - 1), key.to_owned()],
+                _ => vec!["mirror".to_owned(), rest.to_owned()],
+            },
             Some((section, key)) => vec![section.to_owned(), key.to_owned()],
             None if super::keys::find("", &rest.to_ascii_lowercase()).is_some() => vec![rest.to_owned()],
             None => {
@@ -182,7 +187,9 @@ fn variables(file: &Dict, environment: &Environment) -> Variables {
             part.make_ascii_lowercase();
         }
         insert(&mut dict, &path, value);
-        if let [section, index, _] = &*path {
+        if let [section, index, _] = &*path
+            && section == "clients"
+        {
             // A client that only variables describe takes its name from them.
             let place_of = |dict: &Dict| {
                 dict.get(section)

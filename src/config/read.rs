@@ -4,6 +4,7 @@
 //! The outcome is used only when there is no mistake.
 
 mod clients;
+mod mirrors;
 mod sections;
 
 use figment::value::{Dict, Value};
@@ -282,6 +283,7 @@ fn unknown(section: &str, name: &str, variable: bool) -> String {
     let written = |section: &str, key: &str| match (variable, section) {
         (true, "") => format!("LOCUM_{}", key.to_ascii_uppercase()),
         (true, "clients") => format!("LOCUM_CLIENTS__NAME__{}", key.to_ascii_uppercase()),
+        (true, "mirror") => format!("LOCUM_MIRROR__1__{}", key.to_ascii_uppercase()),
         (true, section) => format!("LOCUM_{}__{}", section.to_ascii_uppercase(), key.to_ascii_uppercase()),
         (false, "") => format!("`{key}`"),
         (false, section) => format!("`{key}` in the section `{section}`"),

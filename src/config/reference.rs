@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::keys::{Absent, KEYS, Key, Kind, SECRET_FORMS, SECTIONS};
+use super::keys::{Absent, KEYS, Key, Kind, SECRET_FORMS, SECTIONS, is_list};
 
 const EXAMPLE_HEAD: &str = "\
 # locum's configuration: every key there is.
@@ -25,7 +25,8 @@ XDG configuration folder (`~/.config`), `/etc/locum/config.toml`. A file is not 
 
 **Variables.** Each value can be set by an environment variable, which wins over the file: `LOCUM_SECTION__KEY`, so
 `server.listen` is `LOCUM_SERVER__LISTEN` and `allow_users` is `LOCUM_ALLOW_USERS`. A client is addressed by its name in
-capitals with `_` for `-`: `LOCUM_CLIENTS__MAIN__SOURCES`; a name that the file does not have makes a new client. Lists are
+capitals with `_` for `-`: `LOCUM_CLIENTS__MAIN__SOURCES`; a name that the file does not have makes a new client. A mirror is
+addressed by its place in the file: `LOCUM_MIRROR__1__FOLDER` belongs to the first. Lists are
 TOML (`[\"a\", \"b\"]`) or words between commas. An empty variable counts as not set. locum removes every `LOCUM_` variable
 from its process as soon as it has started.
 
@@ -75,13 +76,15 @@ fn example() -> String {
     for (section, words) in SECTIONS {
         match section {
             "" => {}
-            "clients" => write!(text, "\n# {words}\n[[clients]]\n").expect("to a string"),
+            // Nobody has a mirror by leaving the example as it is.
+            "mirror" => write!(text, "\n# {words}\n#[[mirror]]\n").expect("to a string"),
+            _ if is_list(section) => write!(text, "\n# {words}\n[[{section}]]\n").expect("to a string"),
             _ => write!(text, "\n# {words}\n[{section}]\n").expect("to a string"),
         }
         for key in KEYS.iter().filter(|key| key.section == section) {
             write!(text, "\n# {}\n", key.words).expect("to a string");
             let (Absent::Default(sample) | Absent::Nothing(sample) | Absent::Mistake(sample)) = key.absent;
-            let needed = matches!(key.absent, Absent::Mistake(_));
+            let needed = matches!(key.absent, Absent::Mistake(_)) && section != "mirror";
             if key.kind == Kind::Secret {
                 let order = ["_file", "_credential", "_command", "_env", ""];
                 for ending in order {
@@ -107,7 +110,7 @@ fn docs() -> String {
     for (section, words) in SECTIONS {
         let heading = match section {
             "" => "The top".to_owned(),
-            "clients" => "`[[clients]]`".to_owned(),
+            _ if is_list(section) => format!("`[[{section}]]`"),
             _ => format!("`[{section}]`"),
         };
         write!(

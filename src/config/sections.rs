@@ -15,6 +15,7 @@ use url::Url;
 
 use super::return_to::AllowedReturn;
 use super::secret_source::RootKeySource;
+use crate::ids::{ClientName, UserRef};
 use crate::telemetry::LogFormat;
 
 /// Where to listen.
@@ -209,4 +210,50 @@ pub struct LogSection {
 pub struct MetricsSection {
     /// A listener of its own for `/metrics`, loopback only; `None` leaves `/metrics` to API keys.
     pub listen: Option<SocketAddr>,
+}
+
+/// Which way a mirror's contents go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From Drive to the folder; nothing is written to Drive.
+    Pull,
+    /// From the folder to Drive; nothing is written to the folder.
+    Push,
+    /// Both ways.
+    Both,
+}
+
+impl Direction {
+    /// The word for it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+            Self::Both => "both",
+        }
+    }
+
+    /// The direction of this word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Pull, Self::Push, Self::Both].into_iter().find(|direction| direction.code() == code)
+    }
+}
+
+/// `[[mirror]]`: a person's app data and a folder kept in step with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorSection {
+    /// Whose app data; never `me`.
+    pub user: UserRef,
+    /// By which client's grant; one of the configuration's.
+    pub client: ClientName,
+    /// The folder, absolute; not nested with another mirror's, the vault's or the root.
+    pub folder: PathBuf,
+    /// Which way contents go.
+    pub direction: Direction,
+    /// How often it runs.
+    pub interval: Duration,
+    /// How long replaced and deleted contents are kept.
+    pub keep_versions: Duration,
+    /// The most bytes that kept contents older than a day may take.
+    pub versions_size: u64,
 }

@@ -270,6 +270,56 @@ fn sections_must_agree() {
     assert_eq!(web.key, "clients[main].redirect_uris");
 }
 
+fn mirror(user: &str, folder: &str) -> String {
+    format!("[[mirror]]\nuser = \"{user}\"\nclient = \"main\"\nfolder = \"{folder}\"\n")
+}
+
+#[test]
+fn a_mirror_is_a_table_that_variables_can_change() {
+    let folder = Folder::new();
+    let text = format!("{GOOD}{}{}", mirror("Alice@example.org", "a"), mirror("1234", "/b"));
+    let config = folder.load(&text).expect("good").config;
+    let [first, second] = &*config.mirrors else { panic!("{:?}", config.mirrors) };
+    assert_eq!(first.user, "alice@example.org".parse().expect("an address"));
+    assert_eq!((&*first.folder, first.direction), (&*folder.path().join("a"), Direction::Pull));
+    assert_eq!((&*second.folder, second.interval), (Path::new("/b"), Duration::from_secs(300)));
+    let variables = [("LOCUM_MIRROR__2__DIRECTION", "both"), ("LOCUM_MIRROR__2__KEEP_VERSIONS", "30d")];
+    let config = folder.load_with(&text, &variables).expect("good").config;
+    assert_eq!(config.mirrors[0].direction, Direction::Pull);
+    assert_eq!(config.mirrors[1].direction, Direction::Both);
+    assert_eq!(config.mirrors[1].keep_versions, Duration::from_secs(30 * 86_400));
+}
+
+#[test]
+fn mirrors_must_not_lie_in_each_other_or_in_the_vault() {
+    let folder = Folder::new();
+    let good = |folder: &str| format!("{GOOD}{}", mirror("a@example.org", folder));
+    for (text, key, word) in [
+        (good("/"), "mirror[1].folder", "root of the file system"),
+        (good("a/../b"), "mirror[1].folder", "without `..`"),
+        (good("vault/a"), "mirror[1].folder", "inside each other"),
+        (good("."), "mirror[1].folder", "inside each other"),
+        (good("a") + &mirror("b@example.org", "a/b"), "mirror[2].folder", "inside each other"),
+        (good("a/b") + &mirror("b@example.org", "a"), "mirror[2].folder", "inside each other"),
+        (good("a") + &mirror("A@example.org", "b"), "mirror[2].user", "one mirror for each"),
+        (
+            good("a").replace("client = \"main\"", "client = \"x\""),
+            "mirror[1].client",
+            "no client of this name",
+        ),
+        (good("a").replace("a@example.org", "me"), "mirror[1].user", "e-mail address"),
+        (good("a") + "direction = \"up\"", "mirror[1].direction", "\"pull\""),
+        (good("a") + "intervall = 1", "mirror[1].intervall", "did you mean `interval`"),
+        (GOOD.replace("[vault]", "mirror = 1\n[vault]"), "mirror", "[[mirror]]"),
+    ] {
+        let mistakes = folder.mistakes(&text, &[]);
+        let told = format!("{mistakes:#?}");
+        assert!(mistakes.iter().any(|m| m.key == key && m.problem.contains(word)), "{key} {word}\n{told}");
+    }
+    let mistakes = folder.mistakes(GOOD, &[("LOCUM_MIRROR__FOLDER", "x")]);
+    assert!(mistakes[0].problem.contains("LOCUM_MIRROR__1__FOLDER"), "{mistakes:?}");
+}
+
 #[test]
 fn the_file_of_the_wrong_client_is_told_apart() {
     let folder = Folder::new();
@@ -407,6 +457,17 @@ fn commented_key(line: &str) -> Option<&str> {
     line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
 }
 
+const MIRROR: &str = "#[[mirror]]";
+
+/// The example with its mirror, as far as one needs keys.
+fn with_mirror(example: &str) -> String {
+    let (before, mirror) = example.split_once(MIRROR).expect("a mirror, commented out");
+    let needed = |line: &str| ["#user", "#client", "#folder"].iter().any(|key| line.starts_with(key));
+    let uncomment = |line: &str| if needed(line) { line[1..].to_owned() } else { line.to_owned() };
+    let mirror: Vec<String> = mirror.lines().map(uncomment).collect();
+    format!("{before}{}{}\n", &MIRROR[1..], mirror.join("\n"))
+}
+
 #[test]
 fn the_example_loads_as_it_is_and_with_each_key_uncommented() {
     let folder = Folder::new();
@@ -427,8 +488,12 @@ fn the_example_loads_as_it_is_and_with_each_key_uncommented() {
         })
     };
     let keys: Vec<&str> = example.lines().filter_map(commented_key).collect();
+    let mirrored = with_mirror(&example);
     for key in &keys {
         let mut text = String::new();
+        let is_mirrors = !mirrored.contains(&format!("#{key}\n"))
+            || example.find(&format!("#{key}\n")) > example.find(MIRROR);
+        let example = if is_mirrors { &mirrored } else { &example };
         for line in example.lines() {
             let is_key = commented_key(line) == Some(key);
             let other_way = (secret(key, "root_key") || secret(key, "passphrase"))
@@ -450,7 +515,7 @@ fn the_example_loads_as_it_is_and_with_each_key_uncommented() {
         let loaded = folder.load_with(&text, &named).unwrap_or_else(|error| panic!("{key}: {error}"));
         assert_ne!(shown(&loaded), shown(&plain), "{key} changes nothing");
     }
-    let all: String = example
+    let all: String = mirrored
         .lines()
         .map(|line| match commented_key(line) {
             Some(key)
@@ -476,7 +541,7 @@ fn the_example_has_every_key_and_no_other() {
     let mut section = "";
     let mut found = Vec::new();
     for line in example.lines() {
-        if let Some(name) = line.strip_prefix('[') {
+        if let Some(name) = line.trim_start_matches('#').strip_prefix('[') {
             section = name.trim_matches(['[', ']']);
         } else if let Some((name, _)) = commented_key(line).unwrap_or(line).split_once(" = ")
             && !line.starts_with("# ")
@@ -494,10 +559,11 @@ fn the_example_has_every_key_and_no_other() {
 #[test]
 fn defaults_in_the_example_are_the_defaults() {
     let folder = Folder::new();
-    let loaded = folder.load(&example()).expect("good");
+    let loaded = folder.load(&with_mirror(&example())).expect("good");
     for key in KEYS.iter().filter(|key| matches!(key.absent, Absent::Default(_))) {
         let path = match key.section {
             "clients" => format!("clients[main].{}", key.name),
+            "mirror" => format!("mirror[1].{}", key.name),
             section => format!("{section}.{}", key.name),
         };
         let shown = loaded.shown.iter().find(|shown| shown.key == path).unwrap_or_else(|| panic!("{path}"));

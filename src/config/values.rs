@@ -17,8 +17,8 @@ use super::allow_users::{Admission, AllowUsers};
 use super::client::Source;
 use super::keys::{self, Kind};
 use super::return_to::AllowedReturn;
-use super::sections::Listen;
-use crate::ids::{ClientName, OAuthClientId};
+use super::sections::{Direction, Listen};
+use crate::ids::{ClientName, OAuthClientId, UserRef};
 use crate::scopes::ScopeSet;
 use crate::telemetry::LogFormat;
 
@@ -97,7 +97,7 @@ macro_rules! single_items {
     )+};
 }
 
-single_items!(Listen, SocketAddr, Url, String, ClientName, OAuthClientId, LogFormat);
+single_items!(Listen, SocketAddr, Url, String, ClientName, OAuthClientId, LogFormat, UserRef, Direction);
 
 impl<T: Item + PartialEq> Setting for Vec<T> {
     fn read(given: Given<'_>, kind: Kind) -> Option<Self> {
@@ -142,6 +142,12 @@ items! {
     IpNet: |text, kind| text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Self::from)),
         |value| value.to_string();
     Source: |text, kind| text.parse().ok(), |value| value.to_string();
+    UserRef: |text, kind| text.parse().ok().filter(|user| *user != Self::Me), |value| match value {
+        Self::Sub(sub) => sub.to_string(),
+        Self::Email(email) => email.to_string(),
+        Self::Me => "me".to_owned(),
+    };
+    Direction: |text, kind| Self::from_code(text), |value| value.code().to_owned();
     AllowedReturn: |text, kind| Self::parse(text), |value| value.text();
     LogFormat: |text, kind| match text {
         "human" => Some(Self::Human),

@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::rate_limit::RateLimits;
 use super::request_id::RequestIds;
 use super::routes;
+use crate::app_data::AppDataError;
 use crate::clock::Timestamp;
 use crate::config::Source;
 use crate::metrics::RouteMetrics;
@@ -71,6 +72,14 @@ impl Context {
                 problem.with("connect_url", url.as_str())
             }
             None => problem,
+        }
+    }
+
+    /// As [`Context::token_problem`], for what could not be done for want of a token.
+    pub(super) fn app_data_problem(&self, error: AppDataError) -> Problem {
+        match error {
+            AppDataError::Token(error) => self.token_problem(error),
+            error => error.into(),
         }
     }
 

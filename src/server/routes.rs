@@ -8,6 +8,7 @@ mod connect_links;
 mod exchange;
 mod keys;
 mod me;
+mod mirror;
 mod ops;
 mod own_account;
 mod session;
@@ -30,6 +31,7 @@ pub use self::app_data::{EntryKind, EntryPage, EntryView, RemovedView, WrittenVi
 pub(super) use self::backup::remove_leftovers;
 pub use self::connect_links::ConnectLinkMade;
 pub use self::keys::{KeyUsers, KeyView};
+pub use self::mirror::{MirrorList, MirrorView, ReportView, Restored, VersionList, VersionView};
 pub use self::status::{ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, Pause, Status, VaultStatus};
 
 /// Who may call a route.
@@ -133,6 +135,19 @@ table! {
         HEAD Access::Key(Action::AppDataRead) => app_data::read;
         PUT Access::Key(Action::AppDataWrite) => app_data::write;
         DELETE Access::Key(Action::AppDataWrite) => app_data::remove;
+    }
+    "/v1/users/{user}/mirror" {
+        GET Access::Key(Action::AppDataRead) => mirror::show;
+        POST Access::Key(Action::AppDataWrite) => mirror::run;
+    }
+    "/v1/users/{user}/mirror/versions" {
+        GET Access::Key(Action::AppDataRead) => mirror::versions;
+    }
+    "/v1/users/{user}/mirror/versions/{id}/restore" {
+        POST Access::Key(Action::AppDataWrite) => mirror::restore;
+    }
+    "/v1/mirrors" {
+        GET Access::Owner => mirror::list;
     }
     "/v1/connect-links" {
         POST Access::Key(Action::UsersWrite) => connect_links::create;

@@ -11,6 +11,7 @@ use super::{Inner, Users, UsersError};
 use crate::clock::Timestamp;
 use crate::grant::{GrantEvent, GrantState};
 use crate::ids::{ClientName, UserId, UserRef};
+use crate::mirror::MirrorError;
 use crate::vault::{Grant, GrantChange, LinkedPerson, VaultError};
 
 /// How long a revocation is tried while Google is down: a day.
@@ -286,6 +287,21 @@ impl Inner {
         }
     }
 
+    /// With the last grant of a project goes what was kept of the person's app data there.
+    async fn forget_mirror(&self, grant: &Grant) -> Result<(), UsersError> {
+        match self.mirrors.forget(grant.user, Some(grant.client_id.project())).await {
+            Err(MirrorError::Vault(VaultError::Damaged { table, row })) => {
+                tracing::error!(
+                    table,
+                    row,
+                    "a damaged mirror is forgotten, but its kept versions stay on the disk"
+                );
+                Ok(())
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
     /// Revokes at Google if that is wanted, and deletes.
     async fn finish(&self, grant: &Grant) -> Result<Progress, UsersError> {
         let others = self.others_of_project(grant).await?;
@@ -304,6 +320,9 @@ impl Inner {
                 grant = grant.id.0,
                 "Google could not be reached for a day; the grant is forgotten here but not revoked there"
             );
+        }
+        if others.is_empty() {
+            self.forget_mirror(grant).await?;
         }
         let mut ended = Vec::new();
         if at_google == AtGoogle::Revoked {

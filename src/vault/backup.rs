@@ -151,6 +151,7 @@ fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     Vault::read_signing_keys(&conn, &keys)?;
     Vault::verify_redemptions(&conn, &keys)?;
     Vault::verify_documents(&conn, &keys)?;
+    Vault::verify_mirrors(&conn, &keys)?;
     Vault::verify_connect_links(&conn, &keys)?;
     drop(conn);
     let size = std::fs::metadata(path).map_err(|error| VaultError::io(&error))?.len();

@@ -65,6 +65,8 @@ pub(super) enum Lookup {
     ApiKey,
     RefreshTokenPrefix,
     RefreshTokenHash,
+    MirrorPath,
+    MirrorFile,
     ConnectLink,
 }
 
@@ -79,6 +81,8 @@ impl Lookup {
             Self::ApiKey => b"api-key",
             Self::RefreshTokenPrefix => b"refresh-token-prefix",
             Self::RefreshTokenHash => b"refresh-token-hash",
+            Self::MirrorPath => b"mirror-path",
+            Self::MirrorFile => b"mirror-file",
             Self::ConnectLink => b"connect-link",
         }
     }

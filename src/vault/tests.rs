@@ -8,6 +8,7 @@ mod backups;
 mod crashes;
 mod flips;
 mod links;
+mod mirrors;
 mod needles;
 mod opening;
 mod queries;
@@ -219,6 +220,11 @@ async fn furnish(vault: &Vault) {
         vault.save_signing_key(&signing_key(n)).await.expect("saved");
         vault.save_connect_link(&link_secret(n.into()), connect_link(n.into())).await.expect("saved");
     }
+    for project in ["402839145520", "7"] {
+        let mirror = vault.create_mirror(id, project, "both").await.expect("made");
+        let mirror = Mirror { stage: MirrorStage::Settled, root: Some("root-id".into()), ..mirror };
+        vault.save_mirror(&mirror, mirror_batch(project)).await.expect("saved");
+    }
 }
 
 fn link_secret(n: usize) -> SecretText {
@@ -234,6 +240,48 @@ fn connect_link(n: usize) -> ConnectLinkRecord {
         scopes: (n % 2 == 1).then(|| ScopeSet::parse("openid email")),
         created_at: START,
         expires_at: START.plus(86_400),
+    }
+}
+
+/// Two rows in each of a mirror's tables.
+fn mirror_batch(mark: &str) -> MirrorBatch {
+    let content = |n: u8| match n {
+        1 => MirrorContent::Folder,
+        n => MirrorContent::File { size: 5, md5: [n; 16] },
+    };
+    let local = LocalMark { inode: 1, size: 5, mtime_ns: 1, ctime_ns: 2, seen_ns: 3 };
+    MirrorBatch {
+        put_entries: [1, 2]
+            .map(|n| MirrorEntry {
+                path: format!("{mark}/path {n}"),
+                remote: format!("id-{n}"),
+                content: content(n),
+                local: Some(local),
+            })
+            .into(),
+        put_remote: [1, 2]
+            .map(|n| RemoteRecord {
+                id: format!("id-{n}"),
+                name: format!("{mark} path {n}"),
+                parent: Some("root-id".into()),
+                content: Some(content(n)),
+                modified_ms: 1,
+                created_ms: 2,
+                version: 3,
+            })
+            .into(),
+        put_versions: [1, 2]
+            .map(|n| NewMirrorVersion {
+                file: format!("{mark}-file-{n}"),
+                path: format!("{mark}/path {n}"),
+                md5: [n; 16],
+                size: 5,
+                why: "replaced".into(),
+                kept_at: START,
+                own: n == 1,
+            })
+            .into(),
+        ..MirrorBatch::default()
     }
 }
 
@@ -311,7 +359,61 @@ async fn read_all(vault: &Vault) -> Contents {
         }
         Err(error) => drop(all.insert("signing keys".into(), Err(error))),
     }
+    read_mirrors(vault, &mut all).await;
     all
+}
+
+/// Every mirror by what its row now says it is of, and the rows of whatever mirror they say is theirs.
+async fn read_mirrors(vault: &Vault, all: &mut Contents) {
+    let of = |statement: &'static str| {
+        vault.read(|conn| {
+            let mut statement = conn.prepare(statement).map_err(sql)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sql)?;
+            rows.collect::<Result<Vec<(i64, String)>, _>>().map_err(sql)
+        })
+    };
+    match of("SELECT user_id, project FROM mirrors") {
+        Err(error) => drop(all.insert("mirrors".into(), Err(error))),
+        Ok(mirrors) => {
+            for (user, project) in mirrors {
+                let found = vault.load_mirror(crate::ids::UserId(user), &project).await;
+                let name = match &found {
+                    Ok(_) => format!("mirror {project}"),
+                    Err(_) => format!("mirror at {project}"),
+                };
+                all.insert(name, found.map(|mirror| format!("{mirror:?}")));
+            }
+        }
+    }
+    for table in ["mirror_entries", "mirror_remote", "mirror_versions"] {
+        let ids = vault.read(|conn| {
+            let mut statement =
+                conn.prepare(&format!("SELECT DISTINCT mirror_id FROM {table}")).map_err(sql)?;
+            let ids = statement.query_map([], |row| row.get(0)).map_err(sql)?;
+            ids.collect::<Result<Vec<i64>, _>>().map_err(sql)
+        });
+        for id in ids.unwrap_or_default() {
+            let mirror = crate::ids::MirrorId(id);
+            let rows = match table {
+                "mirror_entries" => vault.load_mirror_entries(mirror).await.map(|rows| {
+                    rows.iter().map(|row| (row.path.clone(), format!("{row:?} {:?}", row.local))).collect()
+                }),
+                "mirror_remote" => vault.load_mirror_remote(mirror).await.map(|rows| {
+                    rows.iter().map(|row| (row.name.clone(), format!("{row:?} {:?}", row.parent))).collect()
+                }),
+                _ => vault.load_mirror_versions(mirror).await.map(|rows| {
+                    let words = |row: &MirrorVersion| format!("{row:?} {} {}", row.kept.path, row.kept.own);
+                    rows.iter().map(|row| (row.kept.file.clone(), words(row))).collect::<Vec<_>>()
+                }),
+            };
+            match rows {
+                Ok(rows) => {
+                    all.extend(rows.into_iter().map(|(name, words)| (format!("{table} {name}"), Ok(words))));
+                }
+                Err(error) => drop(all.insert(format!("{table} of {id}"), Err(error))),
+            }
+        }
+    }
 }
 
 /// Whether a value says that something is not there (any more): what deleting a row by SQL, or a bit

@@ -177,6 +177,10 @@ async fn a_known_person_is_asked_for_what_is_missing_only() {
     let (status, problem) = web.call("GET", &path, Some(&key), &Value::Null).await;
     assert_eq!((status, &problem["code"]), (409, &json!("consent_required")), "{problem}");
     assert_eq!(problem["connect_url"], web.url("/v1/sign-in?client=main"));
+    let files = web.key(|key| key.actions = [Action::AppDataRead].into_iter().collect()).await;
+    let files =
+        web.call("GET", &format!("/v1/users/{}/app-data", alice.sub), Some(&files), &Value::Null).await;
+    assert_eq!((files.0, &files.1["connect_url"]), (409, &problem["connect_url"]));
     let (url, _) = web.link(&json!({ "user": "alice@example.org" })).await;
     let google = browser.post(&url).await;
     assert_eq!(google.parameter("prompt").as_deref(), Some("consent"));

@@ -18,6 +18,8 @@ mod harness;
 mod kill;
 mod layers;
 mod memory;
+mod mirror;
+mod mirror_kill;
 mod model;
 mod needles;
 mod program;

@@ -61,9 +61,13 @@ impl Folder {
 
     /// A configuration for the emulator's client; `extra` are whole sections.
     pub fn configured(google: &Google, extra: &str) -> Self {
+        Self::configured_for(&google.facts, extra)
+    }
+
+    /// As [`Folder::configured`], for an emulator that says these facts about itself.
+    pub fn configured_for(facts: &Value, extra: &str) -> Self {
         let folder = Self::empty();
         folder.write_private("root.key", &"5a".repeat(32));
-        let facts = &google.facts;
         folder.write_private(
             "locum.toml",
             &format!(

@@ -1,15 +1,17 @@
-// node main.mjs LOCUM FOLDER: the program to try, and the folder in which oidc-provider is installed.
+// node main.mjs LOCUM FOLDER: the program to try, and the folder in which the packages are installed.
 
 import assert from 'node:assert/strict';
 import { spawn, execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { randomBytes } from 'node:crypto';
 
+import { tryAppData } from './app-data.mjs';
+import { startDrive } from './drive.mjs';
 import { signIn, startProvider } from './provider.mjs';
 
 const [program, installed] = process.argv.slice(2).map((path) => resolve(path));
@@ -47,6 +49,15 @@ async function serve() {
 
 const locum = async (...words) => (await promisify(execFile)(program, ['--config', configuration, ...words], { env: ours })).stdout;
 
+/** Runs it to its end, whatever that is. */
+async function run(...words) {
+  try {
+    return { code: 0, stdout: await locum(...words) };
+  } catch (failure) {
+    return failure;
+  }
+}
+
 function says(step, answer, status) {
   assert.equal(answer.status, status, `${step}: ${JSON.stringify(answer.body)}`);
   console.log(`ok: ${step}`);
@@ -54,6 +65,10 @@ function says(step, answer, status) {
 }
 
 const provider = await startProvider(installed, redirectUri);
+// Of the tokens, locum's latest is known; the Drive server lets in whoever has one.
+const tokens = new Set();
+const drive = await startDrive(installed, (token) => tokens.has(token));
+const mirrored = join(folder, 'mirrored');
 let server;
 try {
   const rootKey = join(folder, 'root.key');
@@ -70,8 +85,10 @@ filter = "warn"
 [google]
 issuer = "${provider.issuer}"
 discovery_url = "${provider.issuer}/.well-known/openid-configuration"
+drive_url = "${drive.url}"
 
 [vault]
+path = "vault/locum.db"
 root_key_file = "root.key"
 
 [[clients]]
@@ -80,9 +97,16 @@ client_id = "${provider.client.client_id}"
 client_secret = "${provider.client.client_secret}"
 sources = ["web"]
 redirect_uris = ["${redirectUri}"]
-scopes = ["openid", "email", "profile", "offline_access"]
+scopes = ["openid", "email", "profile", "offline_access", "https://www.googleapis.com/auth/drive.appdata"]
+
+[[mirror]]
+user = "erika@example.org"
+client = "main"
+folder = "${mirrored}"
+direction = "both"
 `, { mode: 0o600 });
   await chmod(folder, 0o700);
+  await mkdir(mirrored);
 
   await locum('config', 'check');
   const keyFile = join(folder, 'api.key');
@@ -133,6 +157,11 @@ scopes = ["openid", "email", "profile", "offline_access"]
   assert.equal(provider.asked.refresh_token, 2);
   assert.equal(provider.asked.failed, 0, 'the provider refused nothing');
 
+  // Beside the running server, by the token it holds.
+  tokens.add(third.access_token);
+  await tryAppData({ drive, token: third.access_token, folder, mirrored, locum, run });
+  assert.equal(provider.asked.refresh_token, 2, 'no token had to be fetched for that');
+
   says('somebody else is not let in', await exchange(await signIn(provider, 'frank', redirectUri)), 403);
 
   // Not revoked at the provider: RFC 7009 wants the client to authenticate, which Google does not.
@@ -144,5 +173,6 @@ scopes = ["openid", "email", "profile", "offline_access"]
 } finally {
   server?.kill();
   provider.close();
+  drive.close();
   await rm(folder, { recursive: true, force: true });
 }

@@ -28,6 +28,8 @@ export async function startProvider(folder, redirectUri) {
   const provider = new Provider(issuer, {
     clients: [client],
     jwks: { keys: [{ ...jwk, use: 'sig', alg: 'RS256', kid: randomBytes(8).toString('hex') }] },
+    // Google's scope for app data, which brings no claims.
+    scopes: ['openid', 'offline_access', 'https://www.googleapis.com/auth/drive.appdata'],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'given_name', 'family_name'] },
     // Google puts the person's claims into the ID token; by default this provider gives them at userinfo only.
     conformIdTokenClaims: false,
@@ -63,7 +65,7 @@ export async function signIn({ issuer, client }, login, redirectUri) {
     client_id: client.client_id,
     redirect_uri: redirectUri,
     response_type: 'code',
-    scope: 'openid email profile offline_access',
+    scope: 'openid email profile offline_access https://www.googleapis.com/auth/drive.appdata',
     prompt: 'consent',
     state: randomBytes(8).toString('hex'),
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),

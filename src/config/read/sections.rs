@@ -12,7 +12,7 @@ use super::super::sections::{
 };
 use super::super::values::{Setting as _, is_loopback};
 use super::super::{Config, RootKeySource, SecretSource};
-use super::{Reading, SecretGiven, clients};
+use super::{Reading, SecretGiven, clients, mirrors};
 
 /// Everything; `None` when something that has no default is missing or wrong, which is noted.
 pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
@@ -33,6 +33,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
     let limits = limits(reading);
     let log = log(reading);
     let metrics = metrics(reading);
+    let mirrors = mirrors::mirrors(reading, &vault_path, &clients);
     reading.note_loose_variables(&variables);
     warn(reading, &server);
     let vault = VaultSection { path: vault_path, root_key: root_key? };
@@ -49,6 +50,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
         limits,
         log,
         metrics,
+        mirrors,
     })
 }
 

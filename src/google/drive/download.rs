@@ -241,13 +241,16 @@ impl<B: Bearer> Download<B> {
     }
 }
 
-/// Whether two states of a file have the same content, of the same revision where Drive names revisions.
+/// Whether two states of a file have the same content, of the same revision where both name one.
 fn same_content(a: &FileKind, b: &FileKind) -> bool {
     match (a, b) {
         (
             FileKind::File { size: a_size, md5: a_md5, head_revision: a_revision, .. },
             FileKind::File { size: b_size, md5: b_md5, head_revision: b_revision, .. },
-        ) => a_size == b_size && a_md5 == b_md5 && a_revision == b_revision,
+        ) => {
+            let known = a_revision.as_ref().zip(b_revision.as_ref());
+            a_size == b_size && a_md5 == b_md5 && known.is_none_or(|(a, b)| a == b)
+        }
         _ => false,
     }
 }

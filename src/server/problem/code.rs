@@ -261,6 +261,18 @@ codes! {
         DriveRefused = "drive_refused", BAD_GATEWAY, never, "Drive refused",
             "Google Drive refused for a reason that has no cure of its own here. The owner finds it in the log under this request_id.";
     }
+    "Mirrors" {
+        MirrorNotFound = "mirror_not_found", NOT_FOUND, never, "There is no such mirror or version",
+            "The configuration has no [[mirror]] for this user and client, or it has never run, or no version of this id is kept.";
+        MirrorHeld = "mirror_held", CONFLICT, never, "The run waits for the owner",
+            "Nothing was changed. The owner looks at what it would do (`locum drive sync --dry-run`) and accepts it (`locum drive sync --accept`).";
+        MirrorBusy = "mirror_busy", CONFLICT, later, "A run is under way",
+            "A run of this mirror is under way already, in this process or another one. Try again when it is over.";
+        MirrorFolder = "mirror_folder", CONFLICT, never, "The mirror's folder cannot be used",
+            "Nothing was changed.";
+        MirrorFailed = "mirror_failed", BAD_GATEWAY, later, "The mirror could not run",
+            "Nothing was changed.";
+    }
     "People and keys" {
         CursorInvalid = "cursor_invalid", BAD_REQUEST, never, "This is not a cursor",
             "Send the `next` of the page before, unchanged, or leave `cursor` out to begin anew.";

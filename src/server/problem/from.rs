@@ -1,5 +1,7 @@
 //! From each error of the services to its problem.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde_json::{Value, json};
@@ -10,6 +12,7 @@ use crate::app_data::{AppDataError, SCOPE};
 use crate::google::drive::DriveError;
 use crate::google::{ClientFault, CodeRefusal};
 use crate::ids::ClientName;
+use crate::mirror::{MirrorError, RemoteError};
 use crate::sessions::SessionError;
 use crate::sign_in::SignInError;
 use crate::sign_in::own_account::OwnAccountError;
@@ -17,6 +20,9 @@ use crate::sign_in::web_flow::WebError;
 use crate::tokens::{ResolveError, TokenError};
 use crate::users::UsersError;
 use crate::vault::VaultError;
+
+/// A run of a mirror may take long; asking again costs little.
+const MIRROR_BUSY: Duration = Duration::from_secs(10);
 
 impl From<VaultError> for Problem {
     fn from(error: VaultError) -> Self {
@@ -101,6 +107,7 @@ impl From<UsersError> for Problem {
         match error {
             UsersError::NotFound => Self::new(Code::UserNotFound),
             UsersError::UnknownClient => Self::new(Code::ClientUnknown),
+            UsersError::Mirror(error) => error.into(),
             UsersError::BadCursor => Self::new(Code::CursorInvalid),
             UsersError::Vault(error) => error.into(),
             UsersError::Interrupted => Self::new(Code::Interrupted)
@@ -137,6 +144,41 @@ impl From<TokenError> for Problem {
             TokenError::Interrupted => Self::new(Code::Interrupted),
         }
     }
+}
+
+impl From<MirrorError> for Problem {
+    fn from(error: MirrorError) -> Self {
+        // These words are written for the owner, and say what to do.
+        let said = |code: Code, error: &MirrorError| Self::new(code).detail(sentence(&error.to_string()));
+        match error {
+            MirrorError::NotFound(_) => Self::new(Code::MirrorNotFound),
+            MirrorError::Busy => Self::new(Code::MirrorBusy).retry_after(MIRROR_BUSY),
+            MirrorError::Ambiguous { clients } => Self::new(Code::ClientAmbiguous)
+                .detail("The user has mirrors with several clients. Send `client` with one of `clients`.")
+                .with("clients", names(&clients)),
+            MirrorError::Interrupted => Self::new(Code::Interrupted)
+                .detail("locum is stopping. What the run was about is finished by the next one."),
+            MirrorError::UnknownUser(_) => said(Code::UserNotFound, &error),
+            MirrorError::FolderMissing(_)
+            | MirrorError::BadFolder { .. }
+            | MirrorError::NoMarker(_)
+            | MirrorError::OtherMirror(_)
+            | MirrorError::Local { .. } => said(Code::MirrorFolder, &error),
+            MirrorError::Remote(RemoteError::TryLater { after }) => {
+                Self::new(Code::DriveUnavailable).retry_after(after)
+            }
+            MirrorError::Remote(RemoteError::Full) => Self::new(Code::StorageFull),
+            MirrorError::Remote(_) => said(Code::MirrorFailed, &error),
+            MirrorError::Vault(error) => error.into(),
+        }
+    }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str().trim_end_matches('.'))
 }
 
 impl From<AppDataError> for Problem {

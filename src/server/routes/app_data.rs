@@ -156,7 +156,8 @@ async fn listing(
     let after = cursor.as_deref().map(cursor::read).transpose()?;
     let person = asker.person(context, request, client.as_deref()).await?;
     let wanted = ListRequest { prefix: prefix.unwrap_or_default().into_owned(), after, limit };
-    let listing = context.state.app_data.list(person, &wanted).await?;
+    let listing = context.state.app_data.list(person, &wanted).await;
+    let listing = listing.map_err(|error| context.app_data_problem(error))?;
     super::ok(&EntryPage {
         entries: listing.entries.iter().map(EntryView::of).collect(),
         next: listing.next.as_ref().map(cursor::write),
@@ -173,7 +174,8 @@ async fn removal(
     let path = path(request)?;
     let precondition = Conditions::read(request.headers())?.of_write()?;
     let person = asker.person(context, request, client.as_deref()).await?;
-    let removed = context.state.app_data.remove(person, path, precondition).await?;
+    let removed = context.state.app_data.remove(person, path, precondition).await;
+    let removed = removed.map_err(|error| context.app_data_problem(error))?;
     match removed.uncovered {
         None => Ok(HttpResponse::NoContent().finish()),
         Some(uncovered) => super::ok(&RemovedView { uncovered: EntryView::of(&uncovered) }),

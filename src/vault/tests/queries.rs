@@ -5,7 +5,7 @@ use super::*;
 
 /// Statements that read a whole table because that is what they are for: at the start, for a check of
 /// the whole file, or to count.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 11] = [
     "SELECT count(*) FROM sqlite_schema",
     "SELECT count(*) FROM users",
     "SELECT state, cause, client_id, count(*) FROM grants GROUP BY 1, 2, 3",
@@ -15,6 +15,7 @@ const WHOLE: [&str; 10] = [
     "SELECT * FROM users",
     "SELECT * FROM grants",
     "SELECT * FROM redemptions",
+    "SELECT * FROM mirrors",
     "SELECT * FROM connect_links ORDER BY id",
 ];
 

@@ -23,6 +23,41 @@ fn moved_in(name: &str) -> Home {
 async fn a_vault_of_the_first_schema_opens() {
     let home = moved_in("vault-v1.db");
     let vault = home.open();
+    furnished_as_ever(&vault).await;
+    // It has the tables of today, too.
+    let person = vault.find_user_by_sub(&sub(0)).await.expect("readable").expect("known");
+    assert_eq!(vault.load_mirrors_of(person).await, Ok(vec![]));
+    let mirror = vault.create_mirror(person, "1", "both").await.expect("made");
+    vault.record_mirror(&mirror, mirror_batch("a")).await.expect("recorded");
+    vault.close().await;
+}
+
+#[tokio::test]
+async fn a_vault_of_the_second_schema_opens() {
+    let home = moved_in("vault-v2.db");
+    let vault = home.open();
+    furnished_as_ever(&vault).await;
+    let person = vault.find_user_by_sub(&sub(0)).await.expect("readable").expect("known");
+    let mirrors = vault.load_mirrors_of(person).await.expect("sound");
+    assert_eq!(mirrors.len(), 2);
+    for mirror in mirrors {
+        assert_eq!((mirror.stage, mirror.root.as_deref()), (MirrorStage::Settled, Some("root-id")));
+        let expected = mirror_batch(&mirror.project);
+        let mut entries = vault.load_mirror_entries(mirror.id).await.expect("sound");
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        assert_eq!(entries, expected.put_entries);
+        let mut remote = vault.load_mirror_remote(mirror.id).await.expect("sound");
+        remote.sort_by(|a, b| a.id.cmp(&b.id));
+        assert_eq!(remote, expected.put_remote);
+        for version in vault.load_mirror_versions(mirror.id).await.expect("sound") {
+            assert!(expected.put_versions.contains(&version.kept));
+        }
+    }
+    vault.close().await;
+}
+
+/// Everything that [`furnish`] put into the first schema's tables.
+async fn furnished_as_ever(vault: &Vault) {
     assert_eq!(vault.root_id().to_string(), "fe7e1d8379dda54c");
     assert_eq!(vault.count_users().await, Ok(3));
     for n in 0..PEOPLE {
@@ -46,13 +81,13 @@ async fn a_vault_of_the_first_schema_opens() {
             assert_eq!(token.expose(), format!("ya29.access-{n}"));
         }
         let found =
-            vault.load_redemption(&redemption(&vault, n).marks).await.expect("readable").expect("known");
+            vault.load_redemption(&redemption(vault, n).marks).await.expect("readable").expect("known");
         assert!(found.same_code && found.same_key && found.same_request);
         assert_eq!(found.answer.as_deref(), Some(&format!("answer {n}").into_bytes()));
     }
     let keys = vault.load_api_keys().await.expect("readable");
     let keys: Vec<_> = keys.into_iter().map(|key| key.expect("sound")).collect();
-    assert_eq!(format!("{:?}", keys[0]), format!("{:?}", api_key(&vault, 1)));
+    assert_eq!(format!("{:?}", keys[0]), format!("{:?}", api_key(vault, 1)));
     assert!(matches!(&keys[1].users, UserBinding::Only(ids) if ids.len() == 1));
     assert_eq!((&keys[1].scopes, keys[1].revoked_at), (&Some(ScopeSet::parse("openid")), Some(START)));
     let stored = vault.load_document(DocumentKind::KeySet).await.expect("sound");
@@ -62,16 +97,17 @@ async fn a_vault_of_the_first_schema_opens() {
         assert_eq!((&key.kid, &*key.private_key), (&signing_key(n).kid, &*signing_key(n).private_key));
     }
     // It is not only readable.
-    connect(&vault, 50).await;
-    vault.close().await;
+    connect(vault, 50).await;
 }
 
 #[tokio::test]
 async fn a_vault_with_a_pass_phrase_opens() {
-    let home = moved_in("vault-v1-passphrase.db");
-    let root = RootSecret::Passphrase(SecretText::new(PASSPHRASE));
-    let vault = home.open_with(root).expect("opens");
-    assert_eq!(vault.count_users().await, Ok(0));
+    for name in ["vault-v1-passphrase.db", "vault-v2-passphrase.db"] {
+        let home = moved_in(name);
+        let root = RootSecret::Passphrase(SecretText::new(PASSPHRASE));
+        let vault = home.open_with(root).expect("opens");
+        assert_eq!(vault.count_users().await, Ok(0));
+    }
 }
 
 /// Writes the files. Run by hand when a version of the schema is new, before it is released:

@@ -8,19 +8,33 @@ use super::*;
 use crate::grant::DeathCause;
 
 /// Tables whose rows carry a MAC.
-const GUARDED: [&str; 7] =
-    ["users", "grants", "api_keys", "documents", "signing_keys", "redemptions", "connect_links"];
+const GUARDED: [&str; 11] = [
+    "users",
+    "grants",
+    "api_keys",
+    "documents",
+    "signing_keys",
+    "redemptions",
+    "mirrors",
+    "mirror_entries",
+    "mirror_remote",
+    "mirror_versions",
+    "connect_links",
+];
 
 /// Columns that stand outside their row's MAC, each for a reason said in the schema.
 const OUTSIDE: [(&str, &str); 2] = [("api_keys", "last_used_at"), ("redemptions", "answer")];
 
 /// Every sealed column.
-const SEALED: [(&str, &str); 6] = [
+const SEALED: [(&str, &str); 9] = [
     ("users", "profile"),
     ("grants", "refresh_token"),
     ("grants", "access_token"),
     ("signing_keys", "private_key"),
     ("redemptions", "answer"),
+    ("mirror_entries", "facts"),
+    ("mirror_remote", "facts"),
+    ("mirror_versions", "facts"),
     ("connect_links", "person"),
 ];
 
@@ -171,7 +185,7 @@ async fn no_sealed_value_opens_in_anothers_place() {
             rowids(&stranger, table).into_iter().filter(stored).take(2).map(|row| (table, column, row)),
         );
     }
-    assert_eq!(cells.len(), 12);
+    assert_eq!(cells.len(), 18);
     let mut swaps = 0;
     for (i, &(table, column, row)) in cells.iter().enumerate() {
         for &(other_table, other_column, other_row) in &cells[..i] {
@@ -191,7 +205,7 @@ async fn no_sealed_value_opens_in_anothers_place() {
             swaps += 1;
         }
     }
-    assert_eq!(swaps, 66);
+    assert_eq!(swaps, 153);
     assert_eq!(read_all(&vault).await, before);
 }
 

@@ -29,7 +29,8 @@ pub(super) async fn answer(
     let app_data = &context.state.app_data;
     let mut again = true;
     loop {
-        let entry = app_data.stat(person.clone(), &path).await?;
+        let found = app_data.stat(person.clone(), &path).await;
+        let entry = found.map_err(|error| context.app_data_problem(error))?;
         let tag = entry.etag();
         match conditions.of_read(tag.as_ref()) {
             Verdict::Failed => return Err(precondition_failed(tag)),
@@ -46,7 +47,7 @@ pub(super) async fn answer(
             Ok(reading) => return Ok(content(reading, range.is_some())),
             // Written or removed between the two calls: once more, what there is now.
             Err(AppDataError::Changed | AppDataError::NotFound) if again => again = false,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(context.app_data_problem(error)),
         }
     }
 }

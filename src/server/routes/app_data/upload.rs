@@ -43,7 +43,8 @@ pub(super) async fn answer(
             (Err(problem), Err(AppDataError::ContentBroke)) => return Err(problem),
             (_, outcome) => outcome,
         },
-    }?;
+    };
+    let written = written.map_err(|error| context.app_data_problem(error))?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
     let view = WrittenView { created: written.created, entry: EntryView::of(&written.entry) };
     let mut response = super::super::json(status, &view)?;

@@ -1,0 +1,266 @@
+//! The configured mirrors at work: which one a caller means, when each is due, and its runs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::over_drive::OverDrive;
+use super::{
+    KeptVersion, LastRun, MirrorError, Mirrors, RelPath, RemoteError, Report, RunOptions, Stop, Target,
+};
+use crate::app_data::{AppData, Person};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Direction, MirrorSection};
+use crate::ids::{ClientName, UserId};
+use crate::lifecycle::Lifecycle;
+use crate::tokens::Reach;
+
+/// The shortest wait after a run that could not be finished.
+const SOONEST: i64 = 60;
+
+/// The mirrors of the configuration. Cheap to clone; clones share what they know of the runs.
+#[derive(Clone, Debug)]
+pub struct MirrorKeeper(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Arc<Config>,
+    mirrors: Mirrors,
+    app_data: AppData,
+    clock: Clock,
+    lifecycle: Lifecycle,
+    /// When each section runs next; one that is not in it is due.
+    due: Mutex<HashMap<usize, Timestamp>>,
+}
+
+/// A configured mirror and where it stands.
+#[derive(Clone, Debug)]
+pub struct MirrorState {
+    /// Which one it is.
+    pub client: ClientName,
+    /// Whose, and which folder.
+    pub target: Target,
+    /// How often it runs.
+    pub interval: Duration,
+    /// When the last run ended, whatever came of it.
+    pub last_run_at: Option<Timestamp>,
+    /// When both sides were last seen to agree.
+    pub last_ok_at: Option<Timestamp>,
+    /// Why it waits for a person, as a word: see [`super::Held::code`].
+    pub held: Option<String>,
+    /// The numbers of the last run.
+    pub last_run: Option<LastRun>,
+}
+
+impl MirrorKeeper {
+    /// All of them are due at once.
+    pub fn new(
+        config: Arc<Config>,
+        mirrors: Mirrors,
+        app_data: AppData,
+        clock: Clock,
+        lifecycle: Lifecycle,
+    ) -> Self {
+        let due = Mutex::default();
+        Self(Arc::new(Inner { config, mirrors, app_data, clock, lifecycle, due }))
+    }
+
+    /// The person's mirror with this client, or their only one.
+    ///
+    /// # Errors
+    /// [`MirrorError::NotFound`] when there is none, [`MirrorError::Ambiguous`] when there are several.
+    pub async fn find(&self, user: UserId, client: Option<&ClientName>) -> Result<MirrorState, MirrorError> {
+        let (section, target) = self.0.find(user, client).await?;
+        self.0.state_of(section, target).await
+    }
+
+    /// Every configured mirror, in the order of the configuration; an error stands for one whose person
+    /// is not connected.
+    pub async fn list(&self) -> Vec<(MirrorSection, Result<MirrorState, MirrorError>)> {
+        let mut all = Vec::new();
+        for section in &self.0.config.mirrors {
+            let state = match self.0.target(section).await {
+                Ok(target) => self.0.state_of(section, target).await,
+                Err(error) => Err(error),
+            };
+            all.push((section.clone(), state));
+        }
+        all
+    }
+
+    /// Runs a mirror now. Goes on when the caller goes away.
+    ///
+    /// # Errors
+    /// See [`MirrorError`]; [`MirrorError::Interrupted`] when locum stops meanwhile, and then the next run
+    /// goes on.
+    pub async fn run(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+        options: RunOptions,
+    ) -> Result<Report, MirrorError> {
+        let (section, target) = self.0.find(user, client).await?;
+        let index = self.0.index_of(section);
+        let inner = self.0.clone();
+        let run = async move { inner.run(index, &target, options).await };
+        self.0.lifecycle.run(run).await.unwrap_or(Err(MirrorError::Interrupted))
+    }
+
+    /// Runs what is due, each as a task of its own. Called by a job.
+    pub fn run_due(&self) -> Vec<tokio::task::JoinHandle<()>> {
+        let now = self.0.clock.now();
+        let mut runs = Vec::new();
+        for (index, section) in self.0.config.mirrors.iter().enumerate() {
+            let mut due = self.0.due();
+            if due.get(&index).is_some_and(|due| *due > now) {
+                continue;
+            }
+            // Until it is over; a task that dies is tried again after the interval.
+            due.insert(index, now.plus(seconds(section.interval).max(SOONEST)));
+            drop(due);
+            let inner = self.0.clone();
+            runs.push(self.0.lifecycle.spawn(async move { inner.run_by_itself(index).await }));
+        }
+        runs
+    }
+
+    /// The kept versions of a person's mirror, oldest first.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn versions(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+    ) -> Result<Vec<KeptVersion>, MirrorError> {
+        let (_, target) = self.0.find(user, client).await?;
+        self.0.mirrors.versions(&target).await
+    }
+
+    /// Puts a copy of a kept version back into the folder; see [`Mirrors::restore`].
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn restore(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+        version: i64,
+        to: Option<RelPath>,
+    ) -> Result<RelPath, MirrorError> {
+        let (_, target) = self.0.find(user, client).await?;
+        let inner = self.0.clone();
+        let restore = async move { inner.mirrors.restore(&target, version, to.as_ref()).await };
+        self.0.lifecycle.run(restore).await.unwrap_or(Err(MirrorError::Interrupted))
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX / 2)
+}
+
+impl Inner {
+    fn due(&self) -> MutexGuard<'_, HashMap<usize, Timestamp>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index_of(&self, section: &MirrorSection) -> usize {
+        self.config.mirrors.iter().position(|other| std::ptr::eq(other, section)).unwrap_or(usize::MAX)
+    }
+
+    async fn target(&self, section: &MirrorSection) -> Result<Target, MirrorError> {
+        let client = self.config.client(&section.client).ok_or(MirrorError::NotFound("client"))?;
+        self.mirrors.resolve(section, client).await
+    }
+
+    async fn find(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+    ) -> Result<(&MirrorSection, Target), MirrorError> {
+        let mut found = Vec::new();
+        for section in &self.config.mirrors {
+            if client.is_some_and(|client| *client != section.client) {
+                continue;
+            }
+            match self.target(section).await {
+                Ok(target) if target.user == user => found.push((section, target)),
+                Ok(_) | Err(MirrorError::UnknownUser(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if found.len() > 1 {
+            let clients = found.iter().map(|(section, _)| section.client.clone()).collect();
+            return Err(MirrorError::Ambiguous { clients });
+        }
+        found.pop().ok_or(MirrorError::NotFound("mirror: the configuration has no [[mirror]] for this user"))
+    }
+
+    async fn state_of(&self, section: &MirrorSection, target: Target) -> Result<MirrorState, MirrorError> {
+        let known = self.mirrors.state(&target).await?;
+        let (mirror, last_run) = known.map_or((None, None), |(mirror, last)| (Some(mirror), last));
+        let mirror = mirror.as_ref();
+        Ok(MirrorState {
+            client: section.client.clone(),
+            interval: section.interval,
+            last_run_at: mirror.and_then(|mirror| mirror.last_run_at),
+            last_ok_at: mirror.and_then(|mirror| mirror.last_ok_at),
+            held: mirror.and_then(|mirror| mirror.held.clone()),
+            last_run,
+            target,
+        })
+    }
+
+    /// One run, which a stop of locum's ends at once: whatever it was about, the next one finishes it.
+    async fn run(&self, index: usize, target: &Target, options: RunOptions) -> Result<Report, MirrorError> {
+        let section = self.config.mirrors.get(index).ok_or(MirrorError::NotFound("mirror"))?;
+        let client = Some(section.client.clone());
+        let person = Person { user: target.user, client, reach: Reach::EVERYTHING };
+        let remote = OverDrive::new(&self.app_data, person);
+        let outcome = tokio::select! {
+            biased;
+            () = self.lifecycle.stopping() => Err(MirrorError::Interrupted),
+            outcome = Box::pin(self.mirrors.run(target, &remote, options)) => outcome,
+        };
+        if !options.dry_run {
+            self.due().insert(index, self.clock.now().plus(self.next_after(section.interval, &outcome)));
+        }
+        outcome
+    }
+
+    async fn run_by_itself(&self, index: usize) {
+        let Some(section) = self.config.mirrors.get(index) else { return };
+        let outcome = match self.target(section).await {
+            Ok(target) => self.run(index, &target, RunOptions::default()).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(report) => {
+                if let Some(stopped) = report.stopped {
+                    tracing::warn!(client = %section.client, direction = section.direction.code(), %stopped, "a mirror's run ended early");
+                }
+            }
+            Err(MirrorError::Interrupted | MirrorError::Busy) => {}
+            Err(error) => {
+                tracing::warn!(client = %section.client, direction = section.direction.code(), %error, "a mirror could not run");
+            }
+        }
+    }
+
+    /// Seconds to the next run: the interval, or longer where Google asked for more patience.
+    fn next_after(&self, interval: Duration, outcome: &Result<Report, MirrorError>) -> i64 {
+        let patience = match outcome {
+            Ok(Report { stopped: Some(Stop::TryLater { after }), .. })
+            | Err(MirrorError::Remote(RemoteError::TryLater { after })) => seconds(*after).max(SOONEST),
+            _ => 0,
+        };
+        seconds(interval).max(patience)
+    }
+}
+
+impl MirrorState {
+    /// The direction in words.
+    pub const fn direction(&self) -> Direction {
+        self.target.direction
+    }
+}
