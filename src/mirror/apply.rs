@@ -69,7 +69,7 @@ impl From<std::io::Error> for Trouble {
 impl From<RemoteError> for Trouble {
     fn from(error: RemoteError) -> Self {
         match error {
-            RemoteError::Gone | RemoteError::Exists => Self::Here(Matter::Changed),
+            RemoteError::Gone | RemoteError::Exists | RemoteError::Changed => Self::Here(Matter::Changed),
             RemoteError::Mismatch | RemoteError::Refused(_) => Self::Here(Matter::Failed(error.to_string())),
             RemoteError::Full => Self::Stop(Stop::RemoteFull),
             RemoteError::LocalFull => Self::Stop(Stop::LocalFull),

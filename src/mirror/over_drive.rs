@@ -162,7 +162,7 @@ impl Remote for OverDrive {
         let there = self.drive.file(&self.bearer, &over.id).await?;
         let FileKind::File { size, md5, mime_type, .. } = there.kind else { return Err(RemoteError::Gone) };
         if over.content != (MirrorContent::File { size, md5 }) {
-            return Err(RemoteError::Mismatch);
+            return Err(RemoteError::Changed);
         }
         let mime_type = mime_type.parse().unwrap_or_else(|_| MediaType::unknown());
         let new = NewContent { mime_type: &mime_type, modified_ms: Some(content.modified_ms) };
@@ -214,9 +214,25 @@ impl Remote for OverDrive {
         Ok(page.items.is_empty() && page.next.is_none())
     }
 
-    async fn delete(&self, id: &FileId) -> Result<(), RemoteError> {
+    async fn delete(&self, node: &RemoteNode) -> Result<(), RemoteError> {
+        // Looked at in the same turn in which it goes: what somebody wrote through locum since it was listed
+        // and kept is not ours to delete.
         let _turn = self.app_data.turn(self.user).await;
-        match self.drive.delete(&self.bearer, id).await {
+        let is_it = match node.content {
+            MirrorContent::Folder => self.is_empty_folder(&node.id).await,
+            content => match self.drive.file(&self.bearer, &node.id).await {
+                Ok(there) => Ok(matches!(there.kind, FileKind::File { size, md5, .. }
+                    if content == (MirrorContent::File { size, md5 }))),
+                Err(error) => Err(error.into()),
+            },
+        };
+        match is_it {
+            Ok(true) => {}
+            Ok(false) => return Err(RemoteError::Changed),
+            Err(RemoteError::Gone) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        match self.drive.delete(&self.bearer, &node.id).await {
             Err(CallError::Drive(DriveError::NotFound)) => Ok(()),
             outcome => Ok(outcome?),
         }

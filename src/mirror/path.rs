@@ -127,6 +127,11 @@ pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether the name is that of a mirror's marker, which no folder below the top may have.
+pub(super) fn is_marker(name: &str) -> bool {
+    name.eq_ignore_ascii_case(MARKER)
+}
+
 /// Whether the name at the top of the folder is one of ours.
 pub(super) fn is_reserved(name: &str) -> bool {
     [MARKER, PRIVATE].iter().any(|ours| name.eq_ignore_ascii_case(ours))

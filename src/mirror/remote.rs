@@ -66,6 +66,9 @@ pub enum RemoteError {
     /// The disk that a download was written to is full.
     #[error("the local disk is full; free some space, the next run goes on")]
     LocalFull,
+    /// The file is not what was listed any more: nothing was done to it.
+    #[error("the file changed at Drive in the meantime")]
+    Changed,
     /// What arrived is not what was sent, in size or sum.
     #[error("what arrived is not what was sent; the next run tries again")]
     Mismatch,
@@ -87,7 +90,7 @@ impl RemoteError {
     /// Whether the next file would meet the same error.
     pub fn stops_the_run(&self) -> bool {
         match self {
-            Self::Gone | Self::Exists | Self::Mismatch | Self::Refused(_) => false,
+            Self::Gone | Self::Exists | Self::Changed | Self::Mismatch | Self::Refused(_) => false,
             Self::PageTokenRefused
             | Self::Full
             | Self::LocalFull
@@ -158,6 +161,7 @@ pub trait Remote: Send + Sync {
     /// Whether nothing is in a folder at this moment: asked of the folder itself, not of the changes feed.
     fn is_empty_folder(&self, id: &FileId) -> impl Future<Output = Result<bool, RemoteError>> + Send;
 
-    /// Deletes a file, or a folder with everything in it, for good. One that is gone already is success.
-    fn delete(&self, id: &FileId) -> impl Future<Output = Result<(), RemoteError>> + Send;
+    /// Deletes a file that still is what was listed, or an empty folder, for good. One that is gone already is
+    /// success.
+    fn delete(&self, node: &RemoteNode) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }

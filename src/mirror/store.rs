@@ -3,7 +3,7 @@
 use std::io::Seek as _;
 use std::sync::Arc;
 
-use super::path::{RelPath, beside};
+use super::path::{RelPath, beside, is_marker, is_reserved};
 use super::run::{keep_error, stamp};
 use super::versions::{KeepError, Store, Versions, blocking, copy};
 use super::{MirrorError, Mirrors, Target};
@@ -88,6 +88,10 @@ impl Mirrors {
         let (versions, version) = self.version(&mirror, id).await?;
         let wanted = to.cloned().or_else(|| RelPath::parse(&version.kept.path));
         let wanted = wanted.ok_or(MirrorError::NotFound("path to restore it to"))?;
+        let mut names = wanted.as_str().split('/');
+        if names.clone().any(is_marker) || names.next().is_some_and(is_reserved) {
+            return Err(MirrorError::NotFound("path to restore it to: the name is the mirror's own"));
+        }
         let stamp = stamp(version.kept.kept_at);
         let expected = (version.kept.size, version.kept.md5);
         let work = move || {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::path::{Likeness, RelPath, is_reserved, name_problem, with_note};
+use super::path::{Likeness, RelPath, is_marker, is_reserved, name_problem, with_note};
 use super::problem::{Matter, Problem};
 use crate::google::drive::FileId;
 use crate::vault::{MirrorContent as Content, RemoteRecord};
@@ -94,7 +94,10 @@ impl<'a> Resolving<'a> {
         for child in self.children.remove(id.as_str()).unwrap_or_default() {
             let matter = match name_problem(&child.name) {
                 Some(why) => Some(Matter::Unholdable(why)),
-                None if path.is_none() && is_reserved(&child.name) => Some(Matter::Reserved),
+                // A marker below the top would make a mirror of its own of the folder.
+                None if is_marker(&child.name) || path.is_none() && is_reserved(&child.name) => {
+                    Some(Matter::Reserved)
+                }
                 None if child.content.is_none() || child.id.parse::<FileId>().is_err() => {
                     Some(Matter::NoContent)
                 }

@@ -22,11 +22,15 @@ use super::local::{Folder, Found, LocalError, is_same_file};
 use super::path::RelPath;
 use super::remote::{Remote, RemoteError};
 use super::tree::RemoteNode;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::rng::Rng;
 use crate::vault::{
     LocalMark, Mirror, MirrorBatch, MirrorContent as Content, MirrorVersion, NewMirrorVersion, Vault,
 };
+
+/// Seconds in which the same content of the same path is not kept a second time: an upload that is refused
+/// time and again must not fill the store.
+const RECENT: i64 = 3600;
 
 pub use self::retention::Retention;
 pub(super) use self::store::{Store, copy};
@@ -97,8 +101,9 @@ pub(super) struct Versions {
     clock: Clock,
     rng: Rng,
     hook: Hook,
-    /// What is in files of its own: path, size and MD5, with the file's name. Filled when first asked for.
-    own: OnceCell<Mutex<HashMap<Kept, String>>>,
+    /// What is in files of its own: path, size and MD5, with the file's name and when it was kept. Filled when
+    /// first asked for.
+    own: OnceCell<Mutex<HashMap<Kept, (String, Timestamp)>>>,
 }
 
 type Kept = (String, u64, [u8; 16]);
@@ -244,12 +249,17 @@ impl Versions {
             .get_or_try_init(async || {
                 let versions = self.vault.load_mirror_versions(self.mirror.id).await?;
                 let own = versions.into_iter().map(|version| version.kept).filter(|kept| kept.own);
-                let own = own.map(|kept| ((kept.path, kept.size, kept.md5), kept.file)).collect();
+                let own =
+                    own.map(|kept| ((kept.path, kept.size, kept.md5), (kept.file, kept.kept_at))).collect();
                 Ok::<_, crate::vault::VaultError>(Mutex::new(own))
             })
             .await?;
-        let file = lock(own).get(&(path.to_string(), size, md5)).cloned();
-        Ok(file.is_some_and(|file| self.store.stat(&file).is_ok_and(|found| found.mark.size == size)))
+        let kept = lock(own).get(&(path.to_string(), size, md5)).cloned();
+        // An older one may be past its time before its owner misses what goes now.
+        let recent = |kept_at: Timestamp| self.clock.now().since(kept_at) < RECENT;
+        Ok(kept.is_some_and(|(file, kept_at)| {
+            recent(kept_at) && self.store.stat(&file).is_ok_and(|found| found.mark.size == size)
+        }))
     }
 
     fn version(&self, file: String, path: &str, size: u64, md5: [u8; 16], why: Why) -> NewMirrorVersion {
@@ -261,7 +271,7 @@ impl Versions {
         let batch = MirrorBatch { put_versions: vec![version.clone()], ..MirrorBatch::default() };
         self.vault.record_mirror(&self.mirror, batch).await?;
         if let (true, Some(own)) = (version.own, self.own.get()) {
-            lock(own).insert((version.path, version.size, version.md5), version.file);
+            lock(own).insert((version.path, version.size, version.md5), (version.file, version.kept_at));
         }
         Ok(())
     }

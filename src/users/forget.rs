@@ -321,6 +321,12 @@ impl Inner {
                 "Google could not be reached for a day; the grant is forgotten here but not revoked there"
             );
         }
+        // The person may have connected again while Google was asked.
+        match self.vault.load_grant(grant.id).await {
+            Ok(Some(now)) if now.state != GrantState::Revoking => return Ok(Progress::Overtaken),
+            Ok(_) | Err(VaultError::Damaged { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         if others.is_empty() {
             self.forget_mirror(grant).await?;
         }

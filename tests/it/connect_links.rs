@@ -275,5 +275,7 @@ async fn an_order_for_a_link_is_checked() {
     let bound = web.key(|new| new.scopes = Some(ScopeSet::parse("openid"))).await;
     let wide = json!({ "email": "alice@example.org", "scopes": ["openid", CALENDAR] });
     assert_eq!(ask(&bound, wide).await, (403, "scope_missing".into()));
+    // Saying nothing would ask for all that the client wants.
+    assert_eq!(ask(&bound, json!({ "email": "alice@example.org" })).await.0, 400);
     assert_eq!(web.connected("alice@example.org").await, 0);
 }

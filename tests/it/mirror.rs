@@ -269,6 +269,28 @@ async fn bad_days_end_a_run_and_the_next_one_goes_on() {
     assert!(stopped.as_deref().is_some_and(|words| words.contains("sign in again")), "{stopped:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_while_a_run_is_about_to_delete_it_stays() {
+    let setting = setting("push").await;
+    for name in ["a", "b", "f"] {
+        setting.write(name, "old");
+    }
+    setting.settle(NOW).await;
+    std::fs::remove_file(setting.folder.path().join("f")).expect("removed");
+    // The run has the old content for its version store, and waits for its turn to delete.
+    let turn = setting.locum.state.app_data.turn(setting.user).await;
+    let hold = setting.locum.emulator.world.faults().hold_answer(Endpoint::DriveDownload);
+    let (mirrors, user) = (setting.locum.state.mirrors.clone(), setting.user);
+    let run = tokio::spawn(async move { mirrors.run(user, None, NOW).await });
+    hold.reached(1).await;
+    setting.theirs.put("f", "written meanwhile").expect("room");
+    hold.release();
+    drop(turn);
+    let report = run.await.expect("no panic").expect("runs");
+    assert_eq!(report.done.deleted_at_drive, 0, "{report:?}");
+    assert_eq!(setting.there()["f"], b"written meanwhile");
+}
+
 #[tokio::test]
 async fn a_forgotten_persons_versions_go_and_the_folder_stays() {
     let setting = setting("pull").await;

@@ -79,7 +79,8 @@ impl Content {
         let Source::Stream(stream) = self.source else { return Ok(self) };
         // What has ended here is asked again when it is sent.
         let mut stream = stream.fuse();
-        let (mut held, mut count) = (Vec::new(), 0);
+        // In blocks: a piece may be a single byte, and each has its own cost.
+        let (mut held, mut block, mut count) = (Vec::new(), BytesMut::new(), 0);
         let mut length = self.length;
         while count < most {
             let Some(bytes) = stream.next().await.transpose()? else {
@@ -87,7 +88,13 @@ impl Content {
                 break;
             };
             count += bytes.len();
-            held.push(Ok(bytes));
+            block.extend_from_slice(&bytes);
+            if block.len() >= BLOCK {
+                held.push(Ok(block.split().freeze()));
+            }
+        }
+        if !block.is_empty() {
+            held.push(Ok(block.freeze()));
         }
         let source = Source::Stream(Box::pin(futures_util::stream::iter(held).chain(stream)));
         Ok(Self { source, length, most: self.most })

@@ -185,7 +185,7 @@ impl<R: Remote> Applier<'_, R> {
         // It may have come back while its content was brought here.
         self.refuse_if_here(path)?;
         self.hook.at("delete remote").await;
-        self.remote.delete(&node.id).await?;
+        self.remote.delete(node).await?;
         self.record_remote_gone(&node.id);
         self.record_gone(path);
         Ok(())

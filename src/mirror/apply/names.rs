@@ -104,7 +104,7 @@ impl<R: Remote> Applier<'_, R> {
         match self.remote.is_empty_folder(&node.id).await {
             Ok(true) => {
                 self.hook.at("remove remote folder").await;
-                self.remote.delete(&node.id).await?;
+                self.remote.delete(node).await?;
             }
             Err(RemoteError::Gone) => {}
             Ok(false) => return Err(Trouble::Here(Matter::Changed)),

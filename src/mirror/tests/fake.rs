@@ -384,7 +384,8 @@ impl Remote for FakeDrive {
         })
     }
 
-    async fn delete(&self, file: &FileId) -> Result<(), RemoteError> {
+    async fn delete(&self, node: &RemoteNode) -> Result<(), RemoteError> {
+        let file = &node.id;
         self.answer("delete", |world| {
             world.remove(file, true);
             Ok(())

@@ -67,6 +67,11 @@ pub(super) async fn create(
         let missing: Vec<Value> = asked.minus(bound).iter().map(Value::from).collect();
         return Err(Problem::new(Code::ScopeMissing).with("missing_scopes", missing));
     }
+    if caller.reach().scopes.is_some() && scopes.is_none() {
+        return Err(body::missing("scopes").detail(
+            "This key is bound to scopes: say in `scopes` which of them the person shall be asked for.",
+        ));
+    }
     let person = match (user, email) {
         (Some(user), None) => known(&caller, &context, &user).await?,
         (None, Some(email)) => addressed(&caller, &context, email).await?,

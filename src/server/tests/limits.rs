@@ -95,6 +95,9 @@ async fn addresses_and_keys_have_limits_of_their_own() {
     // Guessing keys is counted by address, which is used up.
     let guess = site.send(site.get("/v1/users").bearer_auth("locum_guess")).await;
     assert_eq!(guess.code(), "rate_limited");
+    // What asks for no key is counted by address, whatever is shown.
+    let public = site.send(site.get("/.well-known/jwks.json").bearer_auth("locum_guess")).await;
+    assert_eq!(public.code(), "rate_limited");
     assert!(site.state.metrics.render().contains(r#"locum_rate_limited_total{by="key"} 1"#));
     // The admin socket is the owner's.
     for _ in 0..10 {
