@@ -208,3 +208,107 @@ async fn names_that_others_gave_do_not_steer_the_terminal() {
     let exact = folder.run(&["--json", "drive", "ls", ALICE]).json(0);
     assert_eq!(exact["entries"][2]["path"], "two\nlines");
 }
+
+/// A mirror of Alice's in `mirrored`, and one of Bob's in a folder that nobody made.
+fn mirrors(direction: &str, folder: &std::path::Path) -> String {
+    let mirrored = folder.join("mirrored");
+    let missing = folder.join("missing");
+    format!(
+        "\n[[mirror]]\nuser = {ALICE:?}\nclient = \"main\"\nfolder = {mirrored:?}\ndirection = {direction:?}\ninterval = \"1d\"\n\
+         \n[[mirror]]\nuser = {BOB:?}\nclient = \"main\"\nfolder = {missing:?}\n"
+    )
+}
+
+#[actix_web::test]
+async fn mirrors_are_run_by_hand_with_and_without_a_server() {
+    for with_server in [true, false] {
+        // Another one each time: it gives a refresh token with the first consent only.
+        let google = Google::start();
+        let disk = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(disk.path().join("mirrored")).expect("made");
+        let (folder, server) = connected(&google, &[ALICE, BOB], "").await;
+        server.stop();
+        let config = std::fs::read_to_string(folder.file("locum.toml")).expect("there");
+        folder.write_private("locum.toml", &(config + &mirrors("both", disk.path())));
+        std::fs::write(disk.path().join("mirrored/here.txt"), "from here").expect("written");
+        elsewhere(&google, &json!({ "person": ALICE, "action": "put", "path": "a/there.txt", "text": "x" }))
+            .await;
+        let server = with_server.then(|| folder.serve());
+        by_hand(&folder, &google, disk.path()).await;
+        drop(server);
+    }
+}
+
+async fn by_hand(folder: &Folder, google: &Google, disk: &std::path::Path) {
+    let file = |name: &str| disk.join("mirrored").join(name);
+    // A server runs its mirrors when it starts, and two runs do not overlap.
+    let unhindered = |arguments: &[&str]| {
+        let mut runs = (0..20).map(|_| folder.run(arguments));
+        runs.find(|ended| !ended.stderr().contains("mirror_busy")).expect("the server's own run ends")
+    };
+    // It says by its exit code that a run would wait.
+    let dry = unhindered(&["drive", "sync", ALICE, "--dry-run"]).expect(3);
+    assert!(dry.stdout().contains("WOULD") && dry.stdout().contains("here.txt"), "{dry:?}");
+    assert!(dry.stdout().contains("a/there.txt") && dry.stderr().contains("It waits"), "{dry:?}");
+    assert!(!file("a/there.txt").exists(), "a dry run changes nothing");
+
+    // Nobody can be asked, so it waits.
+    let held = unhindered(&["drive", "sync", ALICE]).expect(3);
+    assert!(held.stderr().contains("mirror_held"), "{held:?}");
+    let held = folder.run(&["--json", "drive", "sync", ALICE]).json(3);
+    assert_eq!((&held["code"], &held["report"]["held"]), (&json!("mirror_held"), &json!("first_sync")));
+    assert!(!file("a/there.txt").exists());
+
+    let done = folder.run(&["drive", "sync", ALICE, "--accept"]).expect(0);
+    assert!(done.stderr().contains("1 brought here, 1 brought to Drive"), "{done:?}");
+    assert_eq!(std::fs::read(file("a/there.txt")).expect("there"), b"x");
+    let quiet = folder.run(&["drive", "sync", ALICE]).expect(0);
+    assert!(quiet.stderr().contains("nothing to do, 2 files agree"), "{quiet:?}");
+    assert!(folder.run(&["drive", "versions", ALICE]).expect(0).stderr().contains("No version is kept"));
+
+    // What was replaced is kept, and comes back.
+    elsewhere(google, &json!({ "person": ALICE, "action": "put", "path": "a/there.txt", "text": "yy" }))
+        .await;
+    let report = folder.run(&["--json", "drive", "sync", ALICE]).json(0);
+    assert_eq!((&report["complete"], &report["done"]["downloaded"]), (&json!(true), &json!(1)));
+    let list = folder.run(&["--json", "drive", "versions", ALICE, "a/there.txt"]).json(0);
+    let version = &list["versions"][0];
+    assert_eq!((text(&version["why"]), &version["size"]), ("replaced_here", &json!(1)));
+    let id = text(&version["id"]);
+    let shown = folder.run(&["drive", "versions", ALICE]).expect(0);
+    assert!(shown.stdout().contains(id) && shown.stdout().contains("replaced here"), "{shown:?}");
+    let restored = folder.run(&["--json", "drive", "restore", ALICE, id, "--to", "old.txt"]).json(0);
+    assert_eq!(restored["path"], "old.txt");
+    assert_eq!(std::fs::read(file("old.txt")).expect("there"), b"x");
+    let beside = folder.run(&["drive", "restore", ALICE, id]).expect(0);
+    assert!(beside.stderr().contains("Restored: a/there ("), "{beside:?}");
+    assert_eq!(std::fs::read(file("a/there.txt")).expect("there"), b"yy");
+    folder.run(&["drive", "restore", ALICE, "1"]).expect(1);
+    folder.run(&["drive", "restore", ALICE, id, "--to", "../out"]).expect(2);
+    assert!(!disk.join("out").exists());
+
+    // One mirror's trouble does not keep the other waiting, and is not hidden by it.
+    let missing = folder.run(&["drive", "sync", BOB]);
+    assert!(missing.code() != Some(0) && missing.stderr().contains("make the folder first"), "{missing:?}");
+    let both = folder.run(&["drive", "sync"]);
+    assert_eq!(both.code(), missing.code(), "{both:?}");
+    assert!(both.stderr().contains("make the folder first"), "{both:?}");
+    assert!(both.stderr().contains("2 brought to Drive"), "{both:?}");
+}
+
+#[actix_web::test]
+async fn without_a_mirror_there_is_nothing_to_run() {
+    let google = Google::start();
+    let (folder, server) = connected(&google, &[ALICE], "").await;
+    let nothing_to_run = || {
+        let none = folder.run(&["drive", "sync"]).expect(2);
+        assert!(none.stderr().contains("no mirror is configured; add a [[mirror]]"), "{none:?}");
+        for command in ["sync", "versions"] {
+            let none = folder.run(&["drive", command, ALICE]).expect(1);
+            assert!(none.stderr().contains("mirror_not_found"), "{none:?}");
+        }
+    };
+    nothing_to_run();
+    server.stop();
+    nothing_to_run();
+}
