@@ -117,7 +117,8 @@ fn tree(folder: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
     found
 }
 
-/// A run once the one before it, which was dropped, has ended its last operation.
+/// A run once the one before it, which was dropped, has ended its last operation, and no child process that
+/// another test is just starting holds a copy of the lock.
 async fn patient(
     mirrors: &Mirrors,
     target: &Target,

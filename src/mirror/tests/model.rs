@@ -563,7 +563,7 @@ async fn settle(home: &Home, mirrors: &Mirrors, target: &Target, story: &Shared,
     let drive = lock(story).drive.clone();
     let options = RunOptions { dry_run: false, accept: true };
     for round in 1.. {
-        let report = mirrors.run(target, &drive, options).await.expect("a report");
+        let report = patient(mirrors, target, &drive, options).await.expect("a report");
         note(figures, story, &report);
         find_store(home, target, story).await;
         lock(story).check_owed();
@@ -575,7 +575,7 @@ async fn settle(home: &Home, mirrors: &Mirrors, target: &Target, story: &Shared,
         assert!(round < 5, "no rest after {round} runs");
     }
     drive.take_requests();
-    let report = mirrors.run(target, &drive, RunOptions::default()).await.expect("a report");
+    let report = patient(mirrors, target, &drive, RunOptions::default()).await.expect("a report");
     assert!(report.planned.is_empty() && report.done == Done::default(), "{report:?}");
     assert_eq!(drive.take_requests(), ["root", "changes"]);
 }
