@@ -287,7 +287,7 @@ async fn what_is_written_while_a_run_is_about_to_delete_it_stays() {
     let turn = setting.locum.state.app_data.turn(setting.user).await;
     let hold = setting.locum.emulator.world.faults().hold_answer(Endpoint::DriveDownload);
     let (mirrors, user) = (setting.locum.state.mirrors.clone(), setting.user);
-    let run = tokio::spawn(async move {
+    let run = setting.locum.state.lifecycle.spawn(async move {
         loop {
             match mirrors.run(user, None, NOW).await {
                 Err(MirrorError::Busy) => tokio::task::yield_now().await,
