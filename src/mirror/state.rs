@@ -53,18 +53,41 @@ impl RemoteState {
         let token = remote.start_page_token().await?;
         let unsaved = MirrorBatch { clear_remote: true, ..MirrorBatch::default() };
         let mut state = Self { root, listing: Listing::new(), token, is_new_root, unsaved };
+        let known: Vec<String> = if is_new_root {
+            vec![]
+        } else {
+            let entries = vault.load_mirror_entries(mirror.id).await?;
+            entries.into_iter().map(|entry| entry.remote).collect()
+        };
+        state.list(remote, hook).await?;
+        // Pages are no snapshot: what is made or deleted between two of them can make a third file fall between
+        // them, and a file that is missing here would be deleted in the folder. It must be missing twice.
+        if !state.is_whole(&known) {
+            state.list(remote, hook).await?;
+        }
+        state.follow(remote, hook).await?;
+        Ok(state)
+    }
+
+    /// Adds what one whole listing shows.
+    async fn list(&mut self, remote: &impl Remote, hook: &Hook) -> Result<(), RemoteError> {
         let mut page = None;
         loop {
             hook.at("list").await;
             let found = remote.list(page.as_ref()).await?;
-            found.items.iter().for_each(|file| state.put(file));
+            found.items.iter().for_each(|file| self.put(file));
             match found.next {
                 Some(next) => page = Some(next),
-                None => break,
+                None => return Ok(()),
             }
         }
-        state.follow(remote, hook).await?;
-        Ok(state)
+    }
+
+    /// Whether all that was agreed on is in the listing, and the folder of each of its files.
+    fn is_whole(&self, known: &[String]) -> bool {
+        let is_there = |id: &str| id == self.root.as_str() || self.listing.contains_key(id);
+        known.iter().all(|id| is_there(id))
+            && self.listing.values().all(|record| record.parent.as_deref().is_none_or(is_there))
     }
 
     async fn follow(&mut self, remote: &impl Remote, hook: &Hook) -> Result<(), RemoteError> {

@@ -85,7 +85,7 @@ impl<R: Remote> Applier<'_, R> {
         self.versions.keep_local(self.folder, path, &over.mark, over.content, Why::ReplacedHere).await?;
         self.hook.at("promote").await;
         let swap = self.folder.promote(name, path)?;
-        let new = self.folder.stat_private(&swap)?.mark.inode;
+        let new = self.folder.stat_private(&swap)?.mark;
         self.hook.at("exchange").await;
         if let Err(error) = self.folder.exchange(&swap, path) {
             self.folder.drop_private(&swap)?;
@@ -100,7 +100,8 @@ impl<R: Remote> Applier<'_, R> {
         // Another file by then: it goes back, and what came from Drive comes again with the next run.
         self.hook.at("exchange back").await;
         self.folder.exchange(&swap, path)?;
-        if self.folder.stat_private(&swap)?.mark.inode == new {
+        // Unless somebody wrote into what came, in these few microseconds: then that is theirs.
+        if is_same_file(&self.folder.stat_private(&swap)?.mark, &new) {
             self.folder.drop_private(&swap)?;
         } else {
             self.place_beside(&swap, path)?;

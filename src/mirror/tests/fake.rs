@@ -40,6 +40,8 @@ pub(super) struct World {
     pub(super) page_size: usize,
     /// What the local disk has room for, in one download.
     pub(super) disk: usize,
+    /// What falls between the pages of the next listing.
+    pub(super) hidden: Option<FileId>,
 }
 
 fn id(text: &str) -> FileId {
@@ -193,12 +195,19 @@ impl World {
         self.log.len() - own.min(self.lag)
     }
 
-    fn list(&self, page: Option<&PageToken>) -> Page<DriveFile> {
-        let from: usize = page.map_or(0, |page| page.0.parse().expect("a page token"));
-        let items: Vec<_> =
-            self.files.values().skip(from).take(self.page_size).map(|(facts, _)| facts.clone()).collect();
-        let next = from + items.len();
-        Page { items, next: (next < self.files.len()).then(|| PageToken(next.to_string())) }
+    fn list(&mut self, page: Option<&PageToken>) -> Page<DriveFile> {
+        let after = |file: &&FileId| page.is_none_or(|page| file.as_str() > page.0.as_str());
+        let left: Vec<&FileId> = self.files.keys().filter(after).collect();
+        let on_page = &left[..left.len().min(self.page_size)];
+        let next =
+            (on_page.len() < left.len()).then(|| on_page.last().map(|file| PageToken(file.to_string())));
+        let shown = on_page.iter().filter(|file| self.hidden.as_ref() != Some(**file));
+        let items = shown.map(|file| self.files[*file].0.clone()).collect();
+        let next = next.flatten();
+        if next.is_none() {
+            self.hidden = None;
+        }
+        Page { items, next }
     }
 
     fn changes(&self, from: &PageToken) -> Result<ChangePage, RemoteError> {
@@ -241,6 +250,7 @@ impl FakeDrive {
             faults: Box::new(|_| None),
             page_size: 1000,
             disk: usize::MAX,
+            hidden: None,
         })))
     }
 
