@@ -77,7 +77,7 @@ pub(super) const SECRET_FORMS: [(&str, &str); 5] = [
     ("_credential", "the name of a systemd credential"),
 ];
 
-/// The sections in the order of the example. `clients` and `mirror` are lists of tables: see [`is_list`].
+/// The sections in the order of the example. `clients` and `mirror` are lists of tables.
 pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("", "At the top of the file, before any section."),
     ("server", "The listener and its limits."),

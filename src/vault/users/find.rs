@@ -117,7 +117,7 @@ impl Vault {
         })
     }
 
-    /// Opens a grant's user row for [`super::backup`]'s check of a whole file.
+    /// Opens a grant's user row for [`super::super::backup`]'s check of a whole file.
     pub(in super::super) fn verify_users(conn: &Connection, keys: &Keyring) -> Result<u64, VaultError> {
         let mut statement = conn.prepare(select_users!("")).map_err(sql)?;
         let mut rows = statement.query([]).map_err(sql)?;
