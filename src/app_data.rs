@@ -55,6 +55,8 @@ use crate::tokens::Tokens;
 
 /// How many contents may be written at one time; each holds up to 8 MiB.
 const UPLOADS: usize = 16;
+/// How many of them may be one person's: no app's user keeps the others from writing.
+const UPLOADS_OF_ONE: usize = 4;
 
 /// People's app data. Cheap to clone; clones share turns and counts.
 #[derive(Clone, Debug)]
@@ -69,6 +71,7 @@ struct Inner {
     turns: Turns,
     meter: Meter,
     uploads: Semaphore,
+    shares: Turns,
     max_bytes: u64,
 }
 
@@ -96,9 +99,10 @@ impl AppData {
             tokens,
             metrics,
             lifecycle,
-            turns: Turns::default(),
+            turns: Turns::new(1),
             meter: Meter::new(clock),
             uploads: Semaphore::new(UPLOADS),
+            shares: Turns::new(UPLOADS_OF_ONE),
             max_bytes: settings.max_bytes,
         }))
     }

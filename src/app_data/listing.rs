@@ -21,6 +21,10 @@ pub const MAX_PAGE: usize = 1000;
 const MAX_FOLDERS: usize = 50_000;
 const MAX_FILES: usize = 500_000;
 
+/// The most bytes of a path that are shown. No path that long leads anywhere, and a page of such would be larger
+/// than anything else locum sends.
+const LONGEST_SHOWN: usize = 4096;
+
 /// How deep a folder is looked for before it counts as one of a circle.
 const MAX_DEPTH: usize = 256;
 
@@ -126,6 +130,10 @@ impl Folders {
         }
         names.reverse();
         let path = names.join("/");
+        if path.len() > LONGEST_SHOWN {
+            let cut = (0..=LONGEST_SHOWN).rev().find(|at| path.is_char_boundary(*at)).unwrap_or(0);
+            return (format!("{}…{}", &path[..cut], file.id), false);
+        }
         let regular = path
             .parse::<AppDataPath>()
             .is_ok_and(|parsed| parsed.names().iter().map(|name| name.as_str()).eq(names));

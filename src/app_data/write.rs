@@ -65,6 +65,7 @@ impl AppData {
         let this = self.clone();
         let work = async move {
             // One piece of each content that is being written is held: this is the bound on that memory.
+            let _share = this.within(this.0.shares.take(person.user)).await?;
             let _room = this.within(this.0.uploads.acquire()).await?;
             let content = content.at_most(limit).gathered(AHEAD).await;
             let content = content.map_err(|ContentBroke| AppDataError::ContentBroke)?;

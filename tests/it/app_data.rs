@@ -331,3 +331,27 @@ async fn a_grant_without_the_scope_never_comes_to_drive() {
 fn a_bad_path_says_which_rule_it_breaks() {
     assert_eq!("a/../b".parse::<AppDataPath>(), Err(InvalidPath::Dots));
 }
+
+#[tokio::test]
+async fn one_person_who_sends_slowly_keeps_nobody_else_waiting() {
+    let setting = setting().await;
+    let bob = setting.locum.connect(setting.locum.bob()).await;
+    let person = |user| Person { user, client: None, reach: Reach::EVERYTHING };
+    let app_data = &setting.locum.state.app_data;
+    let (mut feeds, mut slow) = (Vec::new(), Vec::new());
+    for n in 0..20 {
+        let (feed, content) = feed(None);
+        let at = path(&format!("slow {n}"));
+        let mut write = Box::pin(app_data.write(person(bob), at, content, text(), Precondition::None));
+        assert!(futures_util::poll!(write.as_mut()).is_pending());
+        feeds.push(feed);
+        slow.push(write);
+    }
+    // However long he takes: without a share of his own nothing would be left for her.
+    tokio::task::yield_now().await;
+    assert!(setting.write("fast", "content").await.expect("written").created);
+    drop(feeds);
+    for write in join_all(slow).await {
+        assert_eq!(write.map(|written| written.created), Err(AppDataError::ContentBroke));
+    }
+}

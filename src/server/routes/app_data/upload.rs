@@ -14,6 +14,7 @@ use super::conditions::Conditions;
 use super::view::{EntryView, WrittenView};
 use super::{Asker, invalid_header, tag_value};
 use crate::app_data::{AppDataError, Feed, Unwanted, feed};
+use crate::clock::Clock;
 use crate::google::drive::{InvalidMediaType, MediaType};
 
 /// 201 where there was no such file, else 200; both with the entry.
@@ -32,7 +33,7 @@ pub(super) async fn answer(
 
     let (feed, content) = feed(length);
     let idle = (!asker.is_owner()).then_some(context.state.config.server.body_timeout);
-    let mut bringing = std::pin::pin!(bring(payload, feed, idle));
+    let mut bringing = std::pin::pin!(bring(payload, feed, &context.state.clock, idle));
     let mut writing = Box::pin(context.state.app_data.write(person, path, content, mime_type, precondition));
     let written = tokio::select! {
         // First: what was decided before the content was all here is what the caller should hear.
@@ -54,18 +55,50 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-/// Hands the body on piece by piece. Only its end in good order finishes the feed: whoever hangs up, or sends
-/// nothing for `idle`, leaves nothing behind. Waiting until a piece is taken counts for nobody.
-async fn bring(mut payload: web::Payload, feed: Feed, idle: Option<Duration>) -> Result<(), Problem> {
+/// Bytes a second that a sender must reach in the long run: half of the slowest phone connection there is.
+const LEAST_RATE: u64 = 4 << 10;
+
+/// How much longer a sender is waited for.
+struct Patience {
+    /// For the next piece at the most, and for all of them beyond what those that came have earned.
+    idle: Duration,
+    waited: Duration,
+    arrived: u64,
+}
+
+impl Patience {
+    fn left(&self) -> Duration {
+        let earned = Duration::from_secs(self.arrived / LEAST_RATE);
+        (self.idle + earned).saturating_sub(self.waited).min(self.idle)
+    }
+}
+
+/// Hands the body on piece by piece. Only its end in good order finishes the feed: whoever hangs up, sends
+/// nothing for `idle`, or keeps a place with next to nothing, leaves nothing behind. Waiting until a piece is taken
+/// counts for nobody.
+async fn bring(
+    mut payload: web::Payload,
+    feed: Feed,
+    clock: &Clock,
+    idle: Option<Duration>,
+) -> Result<(), Problem> {
+    let mut patience = idle.map(|idle| Patience { idle, waited: Duration::ZERO, arrived: 0 });
     loop {
-        let next = payload.next();
-        let piece = match idle {
+        let (next, stopwatch) = (payload.next(), clock.stopwatch());
+        let piece = match &mut patience {
             None => next.await,
-            Some(idle) => tokio::time::timeout(idle, next).await.map_err(|_| {
-                Problem::new(Code::BodyTimeout).detail(
-                    "Nothing of the body came for as long as `server.body_timeout` allows. Nothing was stored; send the request again.",
-                )
-            })?,
+            Some(patience) => {
+                let piece = tokio::time::timeout(patience.left(), next).await.map_err(|_| {
+                    Problem::new(Code::BodyTimeout).detail(
+                        "Nothing of the body came for as long as `server.body_timeout` allows, or for long so little that it would keep others waiting. Nothing was stored; send the request again.",
+                    )
+                })?;
+                patience.waited += stopwatch.elapsed();
+                if let Some(Ok(bytes)) = &piece {
+                    patience.arrived += bytes.len() as u64;
+                }
+                piece
+            }
         };
         // What becomes of an unwanted content is told where it is written.
         match piece {
@@ -121,4 +154,21 @@ fn mime_type(request: &HttpRequest) -> Result<MediaType, Problem> {
             "cannot be one of Google's own (application/vnd.google-apps…): they name what has no content",
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_is_waited_for_as_long_as_enough_comes() {
+        let left = |waited, arrived| {
+            let idle = Duration::from_secs(10);
+            Patience { idle, waited: Duration::from_secs(waited), arrived }.left().as_secs()
+        };
+        assert_eq!((left(0, 0), left(4, 100), left(10, 100)), (10, 6, 0), "next to nothing");
+        assert_eq!(left(1_000, 1_000 * LEAST_RATE), 10, "the least that will do");
+        assert_eq!(left(1_005, 1_000 * LEAST_RATE), 5);
+        assert_eq!(left(1, u64::MAX), 10);
+    }
 }
