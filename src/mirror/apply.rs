@@ -32,7 +32,7 @@ use crate::vault::{
 /// Files under way at one time.
 const AT_ONCE: usize = 4;
 /// Rows written at one time: one commit for this many files.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
 /// The most ids Drive makes at a time.
 const IDS: usize = 1000;
 

@@ -1,12 +1,15 @@
 //! The configured mirrors at work: which one a caller means, when each is due, and its runs.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::over_drive::OverDrive;
+use super::progress::Progress;
 use super::{
-    KeptVersion, LastRun, MirrorError, Mirrors, RelPath, RemoteError, Report, RunOptions, Stop, Target,
+    KeptVersion, LastRun, MirrorError, MirrorProgress, Mirrors, RelPath, RemoteError, Report, RunOptions,
+    Stop, Target,
 };
 use crate::app_data::{AppData, Person};
 use crate::clock::{Clock, Timestamp};
@@ -31,6 +34,20 @@ struct Inner {
     lifecycle: Lifecycle,
     /// When each section runs next; one that is not in it is due.
     due: Mutex<HashMap<usize, Timestamp>>,
+    /// How far the section's run has come, while there is one.
+    running: Mutex<HashMap<usize, Arc<Progress>>>,
+}
+
+/// A section's entry among the running ones, however the run ends.
+struct Underway<'k> {
+    inner: &'k Inner,
+    index: usize,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        lock(&self.inner.running).remove(&self.index);
+    }
 }
 
 /// A configured mirror and where it stands.
@@ -50,6 +67,8 @@ pub struct MirrorState {
     pub held: Option<String>,
     /// The numbers of the last run.
     pub last_run: Option<LastRun>,
+    /// How far a run has come that is under way in this process.
+    pub running: Option<MirrorProgress>,
 }
 
 impl MirrorKeeper {
@@ -61,8 +80,8 @@ impl MirrorKeeper {
         clock: Clock,
         lifecycle: Lifecycle,
     ) -> Self {
-        let due = Mutex::default();
-        Self(Arc::new(Inner { config, mirrors, app_data, clock, lifecycle, due }))
+        let (due, running) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { config, mirrors, app_data, clock, lifecycle, due, running }))
     }
 
     /// The person's mirror with this client, or their only one.
@@ -111,7 +130,7 @@ impl MirrorKeeper {
         let now = self.0.clock.now();
         let mut runs = Vec::new();
         for (index, section) in self.0.config.mirrors.iter().enumerate() {
-            let mut due = self.0.due();
+            let mut due = lock(&self.0.due);
             if due.get(&index).is_some_and(|due| *due > now) {
                 continue;
             }
@@ -159,9 +178,17 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX / 2)
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Inner {
-    fn due(&self) -> MutexGuard<'_, HashMap<usize, Timestamp>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A run that comes while another one has the folder is refused soon, and is not looked at.
+    fn begins(&self, index: usize, progress: Arc<Progress>) -> Option<Underway<'_>> {
+        let mut running = lock(&self.running);
+        let Entry::Vacant(place) = running.entry(index) else { return None };
+        place.insert(progress);
+        Some(Underway { inner: self, index })
     }
 
     fn index_of(&self, section: &MirrorSection) -> usize {
@@ -207,6 +234,7 @@ impl Inner {
             last_ok_at: mirror.and_then(|mirror| mirror.last_ok_at),
             held: mirror.and_then(|mirror| mirror.held.clone()),
             last_run,
+            running: lock(&self.running).get(&self.index_of(section)).map(|progress| progress.now()),
             target,
         })
     }
@@ -216,14 +244,16 @@ impl Inner {
         let section = self.config.mirrors.get(index).ok_or(MirrorError::NotFound("mirror"))?;
         let client = Some(section.client.clone());
         let person = Person { user: target.user, client, reach: Reach::EVERYTHING };
-        let remote = OverDrive::new(&self.app_data, person);
+        let progress = Arc::new(Progress::default());
+        let remote = OverDrive::new(&self.app_data, person, progress.clone());
+        let _underway = self.begins(index, progress);
         let outcome = tokio::select! {
             biased;
             () = self.lifecycle.stopping() => Err(MirrorError::Interrupted),
             outcome = Box::pin(self.mirrors.run(target, &remote, options)) => outcome,
         };
         if !options.dry_run {
-            self.due().insert(index, self.clock.now().plus(self.next_after(section.interval, &outcome)));
+            lock(&self.due).insert(index, self.clock.now().plus(next_after(section.interval, &outcome)));
         }
         outcome
     }
@@ -246,16 +276,16 @@ impl Inner {
             }
         }
     }
+}
 
-    /// Seconds to the next run: the interval, or longer where Google asked for more patience.
-    fn next_after(&self, interval: Duration, outcome: &Result<Report, MirrorError>) -> i64 {
-        let patience = match outcome {
-            Ok(Report { stopped: Some(Stop::TryLater { after }), .. })
-            | Err(MirrorError::Remote(RemoteError::TryLater { after })) => seconds(*after).max(SOONEST),
-            _ => 0,
-        };
-        seconds(interval).max(patience)
-    }
+/// Seconds to the next run: the interval, or longer where Google asked for more patience.
+fn next_after(interval: Duration, outcome: &Result<Report, MirrorError>) -> i64 {
+    let patience = match outcome {
+        Ok(Report { stopped: Some(Stop::TryLater { after }), .. })
+        | Err(MirrorError::Remote(RemoteError::TryLater { after })) => seconds(*after).max(SOONEST),
+        _ => 0,
+    };
+    seconds(interval).max(patience)
 }
 
 impl MirrorState {

@@ -1,11 +1,14 @@
 //! A person's app data as a mirror sees it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 use tokio::io::AsyncWriteExt as _;
 
+use super::progress::Progress;
 use super::remote::{Downloaded, NewRemoteFile, Outgoing, Remote, RemoteError};
+use super::report::Done;
 use super::tree::RemoteNode;
 use crate::app_data::{AppData, Person, PersonBearer, SCOPE};
 use crate::google::drive::{
@@ -27,15 +30,17 @@ pub(super) struct OverDrive {
     drive: Drive,
     bearer: PersonBearer,
     user: UserId,
+    progress: Arc<Progress>,
 }
 
 impl OverDrive {
-    pub(super) fn new(app_data: &AppData, person: Person) -> Self {
+    pub(super) fn new(app_data: &AppData, person: Person, progress: Arc<Progress>) -> Self {
         Self {
             app_data: app_data.clone(),
             drive: app_data.drive().with_patience(Patience::Background),
             user: person.user,
             bearer: app_data.bearer(person),
+            progress,
         }
     }
 }
@@ -113,6 +118,10 @@ fn not_written(error: std::io::Error) -> RemoteError {
 }
 
 impl Remote for OverDrive {
+    fn sets_out(&self, plan: &Done) {
+        self.progress.set_out(plan);
+    }
+
     async fn root(&self) -> Result<FileId, RemoteError> {
         Ok(self.drive.root(&self.bearer).await?)
     }
@@ -153,7 +162,11 @@ impl Remote for OverDrive {
             modified_ms: Some(new.modified_ms),
         };
         // No turn: a file that is new to Drive is in nobody's way, and it may take long.
-        Ok(self.drive.create(&self.bearer, &file, Content::file(content.content, content.size)).await?)
+        let size = content.size;
+        let made = self.drive.create(&self.bearer, &file, Content::file(content.content, size)).await?;
+        self.progress.moved(size);
+        self.progress.file_moved();
+        Ok(made)
     }
 
     async fn update(&self, over: &RemoteNode, content: Outgoing) -> Result<DriveFile, RemoteError> {
@@ -166,8 +179,12 @@ impl Remote for OverDrive {
         }
         let mime_type = mime_type.parse().unwrap_or_else(|_| MediaType::unknown());
         let new = NewContent { mime_type: &mime_type, modified_ms: Some(content.modified_ms) };
-        let content = Content::file(content.content, content.size);
-        Ok(self.drive.update(&self.bearer, &over.id, &new, content).await?)
+        let size = content.size;
+        let content = Content::file(content.content, size);
+        let made = self.drive.update(&self.bearer, &over.id, &new, content).await?;
+        self.progress.moved(size);
+        self.progress.file_moved();
+        Ok(made)
     }
 
     async fn relocate(
@@ -202,10 +219,12 @@ impl Remote for OverDrive {
         let (mut size, mut sum) = (0, Md5::new());
         while let Some(bytes) = download.chunk().await? {
             size += bytes.len() as u64;
+            self.progress.moved(bytes.len() as u64);
             sum.update(&bytes);
             into.write_all(&bytes).await.map_err(not_written)?;
         }
         into.flush().await.map_err(not_written)?;
+        self.progress.file_moved();
         Ok(Downloaded { size, md5: sum.finalize().into() })
     }
 

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::report::Done;
 use super::tree::RemoteNode;
 use crate::google::drive::{ChangePage, DriveFile, FileId, Page, PageToken};
 
@@ -102,6 +103,11 @@ impl RemoteError {
 
 /// One person's app data. Each method is one request to Drive, apart from large contents.
 pub trait Remote: Send + Sync {
+    /// A run is about to do this.
+    fn sets_out(&self, plan: &Done) {
+        let _ = plan;
+    }
+
     /// The real id of the appDataFolder.
     fn root(&self) -> impl Future<Output = Result<FileId, RemoteError>> + Send;
 

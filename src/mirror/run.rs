@@ -5,6 +5,7 @@ mod recover;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,10 @@ use crate::clock::Timestamp;
 use crate::config::Direction;
 use crate::metrics::MirrorOutcome;
 use crate::vault::{Mirror, MirrorBatch, MirrorContent as Content, MirrorStage, VaultError};
+
+/// How often, and with what pause between, a run asks for its folder's lock: half a second in all.
+const LOCK_TRIES: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a run may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +88,7 @@ impl Mirrors {
         remote: &R,
         options: RunOptions,
     ) -> Result<Report, MirrorError> {
-        let folder = self.0.open_folder(&target.folder)?;
+        let folder = self.0.take_folder(&target.folder).await?;
         let vault = &self.0.vault;
         let mirror = self.0.load_or_create(target).await?;
         let is_restart = check_marker(&folder, &mirror, &target.folder, options)?;
@@ -172,6 +177,18 @@ impl Inner {
             Err(LocalError::NotAFolder) => bad("it is no folder"),
             Err(error) => Err(MirrorError::local("the folder cannot be opened")(error)),
         }
+    }
+
+    /// Opens the folder with its lock, and waits a moment for it: a run that was dropped ends its last operation,
+    /// and a child process of ours has a copy of every lock until it has begun.
+    async fn take_folder(&self, path: &Path) -> Result<Arc<Folder>, MirrorError> {
+        for _ in 0..LOCK_TRIES {
+            match self.open_folder(path) {
+                Err(MirrorError::Busy) => tokio::time::sleep(LOCK_PAUSE).await,
+                outcome => return outcome,
+            }
+        }
+        self.open_folder(path)
     }
 
     async fn load_or_create(&self, target: &Target) -> Result<Mirror, MirrorError> {
@@ -322,7 +339,10 @@ impl Run<'_> {
             hook.at("accept").await;
             mirror = vault.save_mirror(&mirror, MirrorBatch::default()).await?;
         }
-        let versions = self.open_versions(&mirror)?;
+        let versions = versions.for_revision(&mirror);
+        let mut planned = Done::default();
+        found.plan.actions().for_each(|action| planned.count(action));
+        remote.sets_out(&planned);
         let ended = self.apply(&mirror, &versions, remote, &state, &found).await?;
         (report.done, report.stopped, report.problems) = (ended.done, ended.stopped, ended.problems);
         report.problems.sort();

@@ -128,6 +128,12 @@ impl Versions {
         })
     }
 
+    /// The same store for a later revision of the mirror. Not opened anew: it may have been forgotten meanwhile,
+    /// and must not come back.
+    pub(super) fn for_revision(self, mirror: &Mirror) -> Self {
+        Self { mirror: mirror.clone(), ..self }
+    }
+
     fn new_name(&self) -> String {
         self.rng.token(12)
     }

@@ -36,14 +36,8 @@ async fn setting(direction: &str) -> Setting {
 }
 
 impl Setting {
-    /// A child process that another test is just starting holds a copy of the lock for a moment.
     async fn run(&self, options: RunOptions) -> Result<Report, MirrorError> {
-        loop {
-            match self.locum.state.mirrors.run(self.user, None, options).await {
-                Err(MirrorError::Busy) => tokio::task::yield_now().await,
-                outcome => return outcome,
-            }
-        }
+        self.locum.state.mirrors.run(self.user, None, options).await
     }
 
     /// A run that brings both sides in step.
@@ -287,14 +281,7 @@ async fn what_is_written_while_a_run_is_about_to_delete_it_stays() {
     let turn = setting.locum.state.app_data.turn(setting.user).await;
     let hold = setting.locum.emulator.world.faults().hold_answer(Endpoint::DriveDownload);
     let (mirrors, user) = (setting.locum.state.mirrors.clone(), setting.user);
-    let run = setting.locum.state.lifecycle.spawn(async move {
-        loop {
-            match mirrors.run(user, None, NOW).await {
-                Err(MirrorError::Busy) => tokio::task::yield_now().await,
-                outcome => return outcome,
-            }
-        }
-    });
+    let run = setting.locum.state.lifecycle.spawn(async move { mirrors.run(user, None, NOW).await });
     hold.reached(1).await;
     setting.theirs.put("f", "written meanwhile").expect("room");
     hold.release();

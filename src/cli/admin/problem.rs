@@ -36,7 +36,13 @@ fn exit(status: u16, problem: &Problem) -> Exit {
     match (status, problem.code.as_str()) {
         (
             _,
-            "consent_required" | "consent_denied" | "scope_missing" | "storage_full" | "drive_setting_needed",
+            "consent_required"
+            | "consent_denied"
+            | "scope_missing"
+            | "storage_full"
+            | "drive_setting_needed"
+            | "mirror_held"
+            | "mirror_needs_person",
         ) => Exit::NeedsPerson,
         (429 | 503, _) => Exit::TryLater,
         _ if problem.retryable => Exit::TryLater,

@@ -7,6 +7,7 @@ use clap::Args;
 use http::Method;
 
 use super::Grant;
+use super::progress::Progress;
 use crate::cli::admin::{Admin, confirm};
 use crate::cli::user::{self, Who};
 use crate::cli::{Context, Exit, Failure, output};
@@ -15,6 +16,8 @@ use crate::server::{MirrorList, MirrorView, ReportView, Restored, VersionList};
 
 /// Actions that are listed; the others are counted.
 const LISTED: usize = 50;
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 /// The shortest pause between two rounds of `--watch`.
 const SHORTEST: u64 = 10;
 
@@ -119,15 +122,43 @@ async fn orders(admin: &Admin, order: &Sync) -> Result<(Vec<Order>, u64), Failur
     Ok((orders, interval))
 }
 
+/// Waits for a run and shows how far it is, where somebody looks.
+async fn watched<T>(
+    context: &Context<'_>,
+    admin: &Admin,
+    mirror: &Order,
+    run: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let (mut run, bar) = (std::pin::pin!(run), Progress::new(context, Some(0)));
+    if !bar.is_shown() {
+        return run.await;
+    }
+    loop {
+        tokio::select! {
+            outcome = &mut run => return outcome,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let request =
+            admin.get(&["v1", "users", &mirror.who, "mirror"]).query("client", mirror.client.as_ref());
+        // A look that fails is no failure of the run.
+        if let Ok(MirrorView { running: Some(at), .. }) = request.read::<MirrorView>().await
+            && at.of_bytes > 0
+        {
+            bar.is_at(at.bytes, at.of_bytes);
+        }
+    }
+}
+
 async fn one(context: &Context<'_>, admin: &Admin, mirror: &Order, order: &Sync) -> Result<Exit, Failure> {
-    let run = |accept: bool| {
-        admin
+    let run = async |accept: bool| {
+        let run = admin
             .request(Method::POST, &["v1", "users", &mirror.who, "mirror"])
             .query("client", mirror.client.as_ref())
             .query("dry_run", order.dry_run.then_some(true))
             .query("accept", accept.then_some(true))
             .without_limit()
-            .read::<ReportView>()
+            .read::<ReportView>();
+        watched(context, admin, mirror, run).await
     };
     let report = match run(order.accept).await {
         Ok(report) => report,

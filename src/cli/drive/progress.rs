@@ -26,6 +26,17 @@ impl Progress {
     pub(super) fn moved(&self, bytes: usize) {
         self.0.inc(bytes as u64);
     }
+
+    /// Whether anybody sees it.
+    pub(super) fn is_shown(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// As somebody else counts it.
+    pub(super) fn is_at(&self, bytes: u64, of: u64) {
+        self.0.set_length(of);
+        self.0.set_position(bytes);
+    }
 }
 
 /// The line goes with the last of its owners, so that an error begins on a line of its own.

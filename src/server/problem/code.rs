@@ -270,6 +270,8 @@ codes! {
             "A run of this mirror is under way already, in this process or another one. Try again when it is over.";
         MirrorFolder = "mirror_folder", CONFLICT, never, "The mirror's folder cannot be used",
             "Nothing was changed.";
+        MirrorNeedsPerson = "mirror_needs_person", CONFLICT, never, "A person has to act before the mirror can run",
+            "Nothing was changed.";
         MirrorFailed = "mirror_failed", BAD_GATEWAY, later, "The mirror could not run",
             "Nothing was changed.";
     }

@@ -168,6 +168,7 @@ impl From<MirrorError> for Problem {
                 Self::new(Code::DriveUnavailable).retry_after(after)
             }
             MirrorError::Remote(RemoteError::Full) => Self::new(Code::StorageFull),
+            MirrorError::Remote(RemoteError::NeedsPerson(_)) => said(Code::MirrorNeedsPerson, &error),
             MirrorError::Remote(_) => said(Code::MirrorFailed, &error),
             MirrorError::Vault(error) => error.into(),
         }

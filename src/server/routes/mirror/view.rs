@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::config::MirrorSection;
 use crate::ids::UserRef;
-use crate::mirror::{Action, Done, KeptVersion, LastRun, MirrorError, MirrorState, Report, Stop};
+use crate::mirror::{
+    Action, Done, KeptVersion, LastRun, MirrorError, MirrorProgress, MirrorState, Report, Stop,
+};
 
 /// More actions than these are only counted.
 const SHOWN: usize = 1000;
@@ -39,6 +41,8 @@ pub struct MirrorView {
     pub held: Option<String>,
     /// Numbers of the last run.
     pub last_run: Option<LastRun>,
+    /// How far a run has come that is under way.
+    pub running: Option<MirrorProgress>,
     /// Why it cannot run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -56,6 +60,7 @@ impl MirrorView {
             last_ok_at: state.last_ok_at,
             held: state.held.clone(),
             last_run: state.last_run.clone(),
+            running: state.running,
             problem: None,
         }
     }
@@ -78,6 +83,7 @@ impl MirrorView {
                 last_ok_at: None,
                 held: None,
                 last_run: None,
+                running: None,
                 problem: Some(error.to_string()),
             },
         }
