@@ -1,7 +1,7 @@
 //! The client through which every command works.
 //!
 //! It speaks HTTP over the admin socket of the running server. When none runs, the command takes the
-//! vault's lock, starts the same server in this process on a private socket, and speaks to that: each
+//! vault's lock, starts the same server in this process on a socket beside the vault, and speaks to that: each
 //! command is written once, there is one writer at a time, and no file of the vault gets a foreign owner.
 
 mod local;

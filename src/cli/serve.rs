@@ -118,7 +118,7 @@ impl Serving {
 }
 
 /// The file of a socket, removed at the end.
-struct SocketFile(PathBuf);
+pub(super) struct SocketFile(pub(super) PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {

@@ -198,7 +198,11 @@ async fn one_server_at_a_time_holds_a_vault() {
     // A killed server leaves its socket behind; nobody answers there.
     server.kill();
     assert!(folder.file("vault/admin.sock").exists());
+    // And so does a killed command that was its own server: the next one takes its place and tidies up.
+    let own = folder.file("vault/command.sock");
+    drop(std::os::unix::net::UnixListener::bind(&own).expect("bound"));
     assert!(folder.run(&["user", "list"]).expect(0).stdout().contains(ALICE));
+    assert!(!own.exists());
     let (status, stderr) = folder.serve().stop();
     assert!(status.success(), "{status} {stderr}");
     assert!(!folder.file("vault/admin.sock").exists());

@@ -1,19 +1,21 @@
 //! A server of the command's own, for when none is running.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::cli::private_folder::PrivateFolder;
-use crate::cli::serve::bind;
+use crate::cli::serve::{SocketFile, bind};
 use crate::cli::{Context, Failure, assembly};
 use crate::config::Config;
 use crate::server::{Listeners, RunningServer, Server};
 use crate::vault::VaultLock;
 
-/// The same server, on a socket in a folder that only this user can enter, without background jobs.
+/// Its name beside the vault. Whoever holds the vault's lock is the only one to use it, so that one which a
+/// killed command left behind is replaced and none is ever in the way of another command.
+const SOCKET: &str = "command.sock";
+
+/// The same server, on a socket in the vault's folder, which only its owner can enter, without background jobs.
 pub(super) struct LocalServer {
     server: RunningServer,
-    socket: PathBuf,
-    _folder: PrivateFolder,
+    socket: SocketFile,
 }
 
 impl LocalServer {
@@ -22,17 +24,16 @@ impl LocalServer {
         // One command is one caller.
         config.server.workers = Some(1);
         let state = assembly::assemble(config, context.environment, lock).await?;
-        let folder = PrivateFolder::create(context.environment.temporary(), "locum")?;
-        let socket = folder.path().join("admin");
-        // The file goes with the folder.
+        let socket = state.vault.path().with_file_name(SOCKET);
         let admin = bind(&socket, 0o600)?;
+        let socket = SocketFile(socket);
         let listeners = Listeners { public: None, admin: Some(admin), metrics: None };
         let server = Server::start(state, listeners)?;
-        Ok(Self { server, socket, _folder: folder })
+        Ok(Self { server, socket })
     }
 
     pub(super) fn socket(&self) -> &Path {
-        &self.socket
+        &self.socket.0
     }
 
     pub(super) async fn stop(self) {
