@@ -46,8 +46,13 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, 
         let listener = listen(arguments.emulator_listen, emulator::LISTEN)?;
         let (google, seeded) = emulator::start(listener).await?;
         let listener = listen(arguments.listen, LISTEN)?;
+        let address = listener.local_addr()?;
+        // What an owner registers in Google's console.
+        google.world.change_client(&seeded.web.client_id, |client| {
+            client.redirect_uris = vec![format!("http://{address}/v1/sign-in/callback")];
+        });
         let demo = Demo { folder: folder.path(), google: &google, seeded: &seeded };
-        let config_file = demo.write(listener.local_addr()?)?;
+        let config_file = demo.write(address)?;
 
         let nothing = Environment::given(folder.path(), Vec::<(String, String)>::new());
         let loaded = Config::load(Some(&config_file), &nothing)?;
@@ -113,7 +118,7 @@ impl Demo<'_> {
              [server]\nlisten = \"{listen}\"\npublic_url = \"http://{listen}\"\n\n\
              [google]\ndiscovery_url = \"{discovery}\"\ndrive_url = \"{drive}\"\n\n\
              [vault]\npath = \"locum.db\"\nroot_key_file = \"root.key\"\n\n\
-             [[clients]]\nname = \"demo\"\nclient_id = \"{id}\"\nclient_secret = \"{secret}\"\nsources = [\"ios\"]\n\
+             [[clients]]\nname = \"demo\"\nclient_id = \"{id}\"\nclient_secret = \"{secret}\"\nsources = [\"ios\", \"web\"]\n\
              scopes = [\"openid\", \"email\", \"profile\", \"https://www.googleapis.com/auth/drive.appdata\"]\n",
             discovery = self.google.discovery_url(),
             drive = self.google.base_url(),

@@ -30,6 +30,7 @@ Nothing leaves this machine and nobody is connected yet. Ctrl-C ends it.
   Google    {google}/  (its consent page and all it answers)
   people    {people}
   API key   {key}
+  sign in   {base}/v1/sign-in?client=demo  (in a browser, as one of them)
 
 Paste this into another terminal, step by step or all at once:
 
@@ -37,7 +38,7 @@ Paste this into another terminal, step by step or all at once:
 code=$(curl -s {google}/emulator/codes -H 'Content-Type: application/json' -d '{{"person": "{first}"}}' | cut -d'"' -f4)
 
 # 2. The app posts the code to locum, which trades it at Google and keeps the refresh token.
-curl -s {base}/v1/exchange -H 'X-Requested-With: demo' -d "code=$code"; echo
+curl -s {base}/v1/exchange -H 'X-Requested-With: demo' -d source=ios -d "code=$code"; echo
 
 # 3. From now on a program of yours gets fresh access tokens for Alice, whether she is there or not.
 curl -s {base}/v1/users/{first}/token -H 'Authorization: Bearer {key}'; echo
