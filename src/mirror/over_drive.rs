@@ -1,6 +1,7 @@
 //! A person's app data as a mirror sees it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use md5::{Digest as _, Md5};
@@ -42,6 +43,33 @@ impl OverDrive {
             bearer: app_data.bearer(person),
             progress,
         }
+    }
+
+    /// The content as it is sent, and the count of what has arrived of it.
+    fn sent(&self, outgoing: Outgoing) -> (Content, Sent) {
+        let arrived = Arc::new(AtomicU64::new(0));
+        let sent = Sent { size: outgoing.size, arrived: arrived.clone(), progress: self.progress.clone() };
+        let progress = self.progress.clone();
+        let content = Content::file(outgoing.content, outgoing.size).watched(move |bytes| {
+            arrived.fetch_add(bytes, Ordering::Relaxed);
+            progress.moved(bytes);
+        });
+        (content, sent)
+    }
+}
+
+/// How much of an outgoing content has been counted.
+struct Sent {
+    size: u64,
+    arrived: Arc<AtomicU64>,
+    progress: Arc<Progress>,
+}
+
+impl Sent {
+    /// The file is there: what was not counted piece by piece is counted now.
+    fn all(self) {
+        self.progress.moved(self.size.saturating_sub(self.arrived.load(Ordering::Relaxed)));
+        self.progress.file_moved();
     }
 }
 
@@ -162,10 +190,9 @@ impl Remote for OverDrive {
             modified_ms: Some(new.modified_ms),
         };
         // No turn: a file that is new to Drive is in nobody's way, and it may take long.
-        let size = content.size;
-        let made = self.drive.create(&self.bearer, &file, Content::file(content.content, size)).await?;
-        self.progress.moved(size);
-        self.progress.file_moved();
+        let (content, sent) = self.sent(content);
+        let made = self.drive.create(&self.bearer, &file, content).await?;
+        sent.all();
         Ok(made)
     }
 
@@ -179,11 +206,9 @@ impl Remote for OverDrive {
         }
         let mime_type = mime_type.parse().unwrap_or_else(|_| MediaType::unknown());
         let new = NewContent { mime_type: &mime_type, modified_ms: Some(content.modified_ms) };
-        let size = content.size;
-        let content = Content::file(content.content, size);
+        let (content, sent) = self.sent(content);
         let made = self.drive.update(&self.bearer, &over.id, &new, content).await?;
-        self.progress.moved(size);
-        self.progress.file_moved();
+        sent.all();
         Ok(made)
     }
 

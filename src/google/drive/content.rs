@@ -24,7 +24,11 @@ pub struct Content {
     source: Source,
     length: Option<u64>,
     most: u64,
+    watch: Option<Watch>,
 }
+
+/// Hears how many more bytes Drive has said it has. The end of a content is not told: the upload's success is.
+type Watch = Arc<dyn Fn(u64) + Send + Sync>;
 
 enum Source {
     File(Arc<std::fs::File>),
@@ -41,7 +45,7 @@ impl Content {
     /// An open file of this size. It is read by position, from its start, and again where Drive has lost
     /// something; a file that turns out longer or shorter is a fault.
     pub fn file(file: std::fs::File, size: u64) -> Self {
-        Self { source: Source::File(Arc::new(file)), length: Some(size), most: u64::MAX }
+        Self { source: Source::File(Arc::new(file)), length: Some(size), most: u64::MAX, watch: None }
     }
 
     /// Bytes that come once, and how many, if that is known.
@@ -49,7 +53,7 @@ impl Content {
         length: Option<u64>,
         stream: impl Stream<Item = Result<Bytes, ContentBroke>> + Send + 'static,
     ) -> Self {
-        Self { source: Source::Stream(Box::pin(stream)), length, most: u64::MAX }
+        Self { source: Source::Stream(Box::pin(stream)), length, most: u64::MAX, watch: None }
     }
 
     /// Bytes at hand.
@@ -68,6 +72,13 @@ impl Content {
     #[must_use]
     pub fn at_most(self, most: u64) -> Self {
         Self { most, ..self }
+    }
+
+    /// The same, and `watch` hears how many more bytes have arrived each time Drive says so. What is sent again
+    /// is not told again, and the last piece not at all.
+    #[must_use]
+    pub fn watched(self, watch: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Arc::new(watch)), ..self }
     }
 
     /// Reads up to about `most` bytes of a stream ahead and holds them, so that a small content is all here
@@ -97,7 +108,7 @@ impl Content {
             held.push(Ok(block.freeze()));
         }
         let source = Source::Stream(Box::pin(futures_util::stream::iter(held).chain(stream)));
-        Ok(Self { source, length, most: self.most })
+        Ok(Self { source, length, most: self.most, watch: self.watch })
     }
 }
 
@@ -124,11 +135,14 @@ pub(super) struct Window {
     md5: Md5,
     /// How far the sum reaches. What is read again is not summed again.
     summed: u64,
+    watch: Option<Watch>,
+    /// How far it was told that the content has arrived.
+    told: u64,
 }
 
 impl Window {
     pub(super) fn new(content: Content) -> Self {
-        let Content { source, length, most } = content;
+        let Content { source, length, most, watch } = content;
         Self {
             source,
             length,
@@ -140,6 +154,8 @@ impl Window {
             ended: false,
             md5: Md5::new(),
             summed: 0,
+            watch,
+            told: 0,
         }
     }
 
@@ -277,6 +293,10 @@ impl Window {
             self.ended = false;
             self.start = place;
             return Ok(());
+        }
+        if let Some(watch) = self.watch.as_ref().filter(|_| place > self.told) {
+            watch(place - self.told);
+            self.told = place;
         }
         let mut arrived = usize::try_from(place - self.start).unwrap_or(usize::MAX).min(self.held_len);
         self.start += arrived as u64;

@@ -97,3 +97,22 @@ async fn nothing_is_a_content_too() {
         assert_eq!(window.sum(), Some(sum_of(b"")));
     }
 }
+
+#[tokio::test]
+async fn what_has_arrived_is_told_once() {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(b"abcdefghij").expect("written");
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let ear = told.clone();
+    let content = Content::file(file, 10).watched(move |bytes| ear.lock().expect("not poisoned").push(bytes));
+    let mut window = Window::new(content);
+    window.fill(8).await.expect("readable");
+    window.acknowledge(8).expect("forwards");
+    // Drive has lost something, and has it again and one byte more a little later.
+    window.acknowledge(2).expect("a file");
+    window.fill(8).await.expect("readable");
+    for place in [8, 9] {
+        window.acknowledge(place).expect("forwards");
+    }
+    assert_eq!(*told.lock().expect("not poisoned"), [8, 1]);
+}
