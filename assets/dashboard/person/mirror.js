@@ -1,0 +1,150 @@
+// How a person's mirror stands: the last run, a run now, what waits to be accepted, the versions that were kept.
+
+import { html, useEffect, useState } from '../vendor/preact.js';
+import { address, call, useLoad } from '../api.js';
+import { ConfirmDialog, Field, useAction } from '../forms.js';
+import { Choice, Empty, Failure, Loading, Time, bytes, count, hashOf, number, personHash, span } from '../ui.js';
+import { Report, actionWords, doneWords } from './report.js';
+
+const DIRECTIONS = { pull: 'Drive to folder', push: 'folder to Drive', both: 'both ways' };
+const HELD = {
+  first_sync: 'The first run in both directions is looked at before it is done.',
+  deletes: 'The next run would delete many files on one side.',
+  empties: 'The next run would leave one side empty.',
+};
+const RUNNING_POLL = 1000;
+
+export function Mirror({ person, query }) {
+  const clients = person.grants.filter((grant) => grant.client).map((grant) => grant.client);
+  const client = clients.includes(query.get('client')) ? query.get('client') : null;
+  const mirror = useLoad(address(['users', person.id, 'mirror'], { client }));
+  const choice = clients.length > 1 && html`
+    <${Choice} label="Client" value=${client ?? mirror.data?.client} options=${clients.map((name) => [name, name])}
+      onChange=${(name) => location.assign(hashOf(`${personHash(person.id)}/mirror`, { client: name }))} />`;
+  const missing = mirror.problem?.code === 'mirror_not_found';
+  const running = mirror.data?.running;
+  useEffect(() => {
+    if (!running) return undefined;
+    const timer = setTimeout(mirror.reload, RUNNING_POLL);
+    return () => clearTimeout(timer);
+  }, [mirror.data]);
+
+  return html`
+    ${choice && html`<div class="toolbar">${choice}</div>`}
+    ${!missing && html`<${Failure} problem=${mirror.problem} retry=${mirror.reload} />`}
+    ${mirror.loading && !mirror.data && !missing && html`<${Loading} lines=${4} />`}
+    ${missing && html`
+      <div class="card"><${Empty} title="No mirror">
+        A mirror keeps this person’s app data and a folder on the server alike. The owner sets one up with a
+        ${' '}<code>[[mirror]]</code> section in the configuration.</${Empty}></div>`}
+    ${mirror.data && !missing && html`<${Standing} ...${{ person, mirror }} />`}`;
+}
+
+function Standing({ person, mirror }) {
+  const state = mirror.data;
+  const [report, setReport] = useState(null);
+  const [accepting, setAccepting] = useState(false);
+  const run = (options) => call('POST', address(['users', person.id, 'mirror'], { client: state.client, ...options }));
+  const running = useAction(async (options) => {
+    setReport(null);
+    try {
+      setReport(await run(options));
+    } catch (problem) {
+      // What is held back is shown like what was done: it is there to be looked at.
+      if (problem.code !== 'mirror_held') throw problem;
+      setReport(problem.report);
+    } finally {
+      mirror.reload();
+    }
+  });
+  const held = state.held ?? report?.held;
+  const last = state.last_run;
+  return html`
+    <section class="card" aria-labelledby="mirror">
+      <header class="card-head">
+        <h2 id="mirror"><code dir="auto">${state.folder}</code></h2>
+        ${held ? html`<span class="badge state-needs_consent">Waits for you</span>`
+          : state.running ? html`<span class="badge state-active">Running</span>`
+            : last?.failed || last?.stopped ? html`<span class="badge state-dead">Stopped</span>` : html`<span class="badge state-active">In order</span>`}
+        <span class="buttons">
+          <button type="button" class="small" disabled=${running.busy || state.running} onClick=${() => running.run({ dry_run: true })}>Dry run</button>
+          <button type="button" class="small primary" disabled=${running.busy || state.running} onClick=${() => running.run({})}>Run now</button>
+        </span>
+      </header>
+      ${held && html`
+        <p class="cause state-needs_consent">${report?.held_because ?? HELD[held]} Look at a dry run, then accept it.
+          ${' '}<button type="button" class="small" disabled=${running.busy} onClick=${() => setAccepting(true)}>Accept and run…</button></p>`}
+      ${(last?.failed ?? last?.stopped) && html`<p class="cause state-dead">${last.failed ?? last.stopped}</p>`}
+      ${state.running && html`<${Progress} running=${state.running} />`}
+      <${Failure} problem=${running.problem} />
+      <dl class="facts-list">
+        <div><dt>Direction</dt><dd>${DIRECTIONS[state.direction] ?? state.direction}, every ${span(state.interval)}</dd></div>
+        <div><dt>Client</dt><dd><code>${state.client}</code></dd></div>
+        <div><dt>Last run</dt><dd><${Time} at=${state.last_run_at} /></dd></div>
+        <div><dt>Both sides alike</dt><dd><${Time} at=${state.last_ok_at} /></dd></div>
+        ${last && html`
+          <div><dt>It did</dt><dd>${doneWords(last.done)}</dd></div>
+          <div><dt>Files in the folder</dt><dd>${number(last.files)}</dd></div>
+          <div><dt>Problems</dt><dd>${number(last.problems)}</dd></div>`}
+      </dl>
+      ${report && html`<${Report} report=${report} />`}
+    </section>
+    <${Versions} person=${person} client=${state.client} />
+    ${accepting && html`
+      <${ConfirmDialog} title="Accept what the run would do?" words="Accept and run"
+        action=${() => run({ accept: true })} onClose=${() => setAccepting(false)}
+        onDone=${(outcome) => { setAccepting(false); setReport(outcome); mirror.reload(); }}>
+        <p>${report?.held_because ?? HELD[held]}</p>
+        ${report && html`<p>${count(report.planned_total, 'action')} are planned${report.planned_total > 0
+          ? html`, the first: ${actionWords(report.planned[0])}` : ''}.</p>`}
+        <p>What is deleted or replaced in the folder or at Drive is kept as a version.</p>
+      </${ConfirmDialog}>`}`;
+}
+
+const Progress = ({ running }) => html`
+  <div class="row" role="status">
+    <progress max=${running.of_bytes || 1} value=${running.of_bytes ? running.bytes : undefined} aria-label="Run of the mirror" />
+    <span class="quiet">${running.of_files
+      ? `${number(running.files)} of ${count(running.of_files, 'file')}, ${bytes(running.bytes)} of ${bytes(running.of_bytes)}`
+      : 'Both sides are compared…'}</span>
+  </div>`;
+
+function Versions({ person, client }) {
+  const versions = useLoad(address(['users', person.id, 'mirror', 'versions'], { client }));
+  const [chosen, setChosen] = useState(null);
+  const kept = versions.data ? [...versions.data.versions].reverse() : [];
+  return html`
+    <section class="card flush" aria-labelledby="versions">
+      <header class="card-head"><h2 id="versions">Kept versions</h2></header>
+      <${Failure} problem=${versions.problem} retry=${versions.reload} />
+      ${versions.data && kept.length === 0 && html`<${Empty} title="None yet">
+        Before a run replaces or deletes a file, its content is kept here.</${Empty}>`}
+      ${kept.length > 0 && html`
+        <table>
+          <caption class="visually-hidden">Kept versions, newest first</caption>
+          <thead><tr><th scope="col">File</th><th scope="col" class="number">Size</th><th scope="col">Kept</th><th scope="col" class="wide">Why</th>
+            <th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
+          <tbody>${kept.map((version) => html`
+            <tr key=${version.id}><th scope="row"><bdi>${version.path}</bdi></th><td class="number">${bytes(version.size)}</td>
+              <td><${Time} at=${version.kept_at} /></td><td class="wide">${version.why.replaceAll('_', ' ')}</td>
+              <td class="row-actions"><button type="button" class="small" aria-label=${`Restore ${version.path}`}
+                onClick=${() => setChosen(version)}>Restore…</button></td></tr>`)}</tbody>
+        </table>`}
+      ${chosen && html`
+        <${RestoreDialog} ...${{ person, client }} version=${chosen} onClose=${() => setChosen(null)} onDone=${versions.reload} />`}
+    </section>`;
+}
+
+function RestoreDialog({ person, client, version, onClose, onDone }) {
+  const [to, setTo] = useState(version.path);
+  const restore = () => call('POST', address(['users', person.id, 'mirror', 'versions', version.id, 'restore'],
+    { client, to: to === version.path ? null : to }));
+  return html`
+    <${ConfirmDialog} title="Restore this version?" words="Restore" dangerous=${false} action=${restore} onClose=${onClose}
+      onDone=${() => { onClose(); onDone(); }}>
+      <p>The content from <${Time} at=${version.kept_at} /> (${bytes(version.size)}) is put into the folder. What is there now under that
+        name is kept as a version; the next run brings it to Drive where the direction allows.</p>
+      <${Field} label="Where to" hint="Below the mirror’s folder." control=${(ids) => html`
+        <input ...${ids} type="text" dir="auto" value=${to} onInput=${(event) => setTo(event.currentTarget.value)} />`} />
+    </${ConfirmDialog}>`;
+}
