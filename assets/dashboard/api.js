@@ -61,15 +61,23 @@ const OFFSET_NOTICED = 5000;
 
 let probing = null;
 
+const isAlive = () => fetch('/healthz', { cache: 'no-store' }).then((answer) => answer.ok, () => false);
+
 function lost() {
   reachable.value = false;
   probing ??= setInterval(async () => {
-    const alive = await fetch('/healthz', { cache: 'no-store' }).catch(() => null);
-    if (!alive?.ok) return;
+    if (!await isAlive()) return;
     clearInterval(probing);
     probing = null;
     reachable.value = true;
   }, PROBE_EVERY);
+}
+
+// For what failed without saying why: `wasReachable` where locum answers, else `back` once it does again.
+export async function whenReachable(back, wasReachable) {
+  if (await isAlive()) return wasReachable();
+  lost();
+  return reachable.follow(back);
 }
 
 function readClock(response) {

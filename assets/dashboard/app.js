@@ -1,7 +1,7 @@
 // The frame around the pages: where one is (location.hash), the header, the navigation.
 
 import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from './vendor/preact.js';
-import { Problem, address, call, feedState, leave, startFeed, useSignal } from './api.js';
+import { Problem, address, call, feedState, leave, startFeed, useSignal, whenReachable } from './api.js';
 import { Banner, Failure, Icon, Loading, ReadinessProvider } from './ui.js';
 
 const PAGES = [
@@ -32,7 +32,7 @@ function readHash() {
 
 // ---- colours
 
-const THEMES = { auto: 'as the system has them', light: 'light', dark: 'dark' };
+const THEMES = { auto: 'Auto', light: 'Light', dark: 'Dark' };
 
 function storedTheme() {
   const theme = localStorage.getItem('locum-theme');
@@ -56,9 +56,8 @@ function ThemeButton() {
     setTheme(next);
   };
   return html`
-    <button type="button" class="plain" onClick=${turn} aria-label=${`Colours: ${THEMES[theme]}`}
-      title=${`Colours: ${THEMES[theme]}`}>
-      <${Icon} name="theme" /><span class="wide-only">${theme === 'auto' ? 'Auto' : theme === 'light' ? 'Light' : 'Dark'}</span>
+    <button type="button" class="plain" onClick=${turn} aria-label=${`Colours: ${THEMES[theme]}`} title="Colours of the dashboard">
+      <${Icon} name="theme" /><span class="wide-only">${THEMES[theme]}</span>
     </button>`;
 }
 
@@ -100,25 +99,26 @@ const Navigation = ({ page }) => html`
       </a>`)}
   </nav>`;
 
+const reload = () => location.reload();
+
 // A page's module, fetched when it is first shown.
 function Page({ place }) {
   const { page } = place;
   const [Content, setContent] = useState(null);
   const [problem, setProblem] = useState(null);
   const [failed, forget] = useErrorBoundary((error) => console.error(error));
-  const load = () => {
-    setProblem(null);
+  useEffect(() => {
     page.load().then(
       (module) => setContent(() => module.default),
-      () => setProblem(new Problem({
+      // A browser may remember that a module could not be had, so another try needs a new page.
+      () => whenReachable(reload, () => setProblem(new Problem({
         title: 'This page could not be loaded',
-        detail: 'The connection may be lost, or locum was updated meanwhile. Reload the page.',
-      })),
+        detail: 'locum may have been updated meanwhile. Reload the page.',
+      }))),
     );
-  };
-  useEffect(load, [page]);
+  }, [page]);
   if (failed) return html`<${Failure} problem=${{}} retry=${forget} />`;
-  if (problem) return html`<${Failure} problem=${problem} retry=${load} />`;
+  if (problem) return html`<${Failure} problem=${problem} retry=${reload} />`;
   return Content ? html`<${Content} ...${place} />` : html`<${Loading} lines=${6} />`;
 }
 

@@ -1,8 +1,8 @@
 // Events, newest first: what was, what comes in, older ones when asked for.
 
-import { html, useEffect, useRef, useState } from './vendor/preact.js';
+import { html, useEffect, useId, useRef, useState } from './vendor/preact.js';
 import { address, call, useEvents } from './api.js';
-import { Empty, Failure, Icon, Loading, Time, Who, exact, useReady } from './ui.js';
+import { Empty, Failure, Icon, Loading, Time, Who, capital, exact, useReady } from './ui.js';
 
 const PAGE = 100;
 const SEVERITIES = ['info', 'notice', 'warning'];
@@ -75,41 +75,42 @@ export function EventList({ filter, paused = false }) {
     </section>`;
 }
 
+const WAYS = { dashboard: 'in the dashboard', socket: 'on the server', key: 'with a key' };
+
 function actorWords(actor) {
   if (actor.kind === 'locum') return 'locum';
   if (actor.kind === 'user') return 'the person';
   if (actor.kind === 'key') return html`key <bdi>${actor.name ?? actor.key}</bdi>`;
-  const via = actor.via ? `, ${actor.via === 'socket' ? 'on the server' : `by ${actor.via}`}` : '';
-  return html`owner${actor.name ? html` <bdi>${actor.name}</bdi>` : ''}${via}`;
+  return html`${actor.name ? html`<bdi>${actor.name}</bdi>` : 'the owner'} ${WAYS[actor.via]}`;
 }
 
 const value = (of) => (of === null ? 'none' : Array.isArray(of) ? of.join(', ') : typeof of === 'object' ? JSON.stringify(of) : String(of));
 
 function EventRow({ event }) {
+  const id = useId();
   const [open, setOpen] = useState(false);
   const details = Object.entries(event.details ?? {});
   return html`
     <li class=${event.severity}>
-      <details open=${open} onToggle=${(toggled) => setOpen(toggled.currentTarget.open)}>
-        <summary>
-          <${Icon} name=${event.severity === 'warning' ? 'warning' : event.severity === 'notice' ? 'notice' : 'next'} />
-          <span class="grow">
-            <span class="said">${event.summary}</span>
-            <span class="facts quiet"><code>${event.kind}</code>
-              ${event.user && html`<${Who} user=${event.user} />`}
-              <span>by ${actorWords(event.actor)}</span>
-              ${event.client && html`<span>client ${event.client}</span>`}</span>
-          </span>
-          <${Time} at=${event.at} />
-        </summary>
-        ${open && html`
-          <dl class="facts-list">
-            <div><dt>When</dt><dd>${exact(event.at)}</dd></div>
-            ${event.from && html`<div><dt>From</dt><dd><code>${event.from}</code></dd></div>`}
-            ${event.actor.key && html`<div><dt>Key</dt><dd><code>${event.actor.key}</code></dd></div>`}
-            ${details.map(([name, of]) => html`<div key=${name}><dt>${name.replaceAll('_', ' ')}</dt><dd><bdi>${value(of)}</bdi></dd></div>`)}
-            <div><dt>Number</dt><dd><code>${event.id}</code></dd></div>
-          </dl>`}
-      </details>
+      <div class="event">
+        <${Icon} name=${event.severity === 'info' ? 'dot' : event.severity} />
+        <div class="grow">
+          <button type="button" class="said" aria-expanded=${open} aria-controls=${id} onClick=${() => setOpen(!open)}>${event.summary}</button>
+          <span class="facts quiet"><code>${event.kind}</code>
+            ${event.user && html`<${Who} user=${event.user} />`}
+            <span>by ${actorWords(event.actor)}</span>
+            ${event.client && html`<span>client ${event.client}</span>`}</span>
+        </div>
+        <${Time} at=${event.at} />
+        <${Icon} name="next" />
+      </div>
+      <dl class="facts-list" id=${id} hidden=${!open}>${open && html`
+        <div><dt>When</dt><dd>${exact(event.at)}</dd></div>
+        ${event.from && html`<div><dt>From</dt><dd><code>${event.from}</code></dd></div>`}
+        ${event.actor.key && html`<div><dt>Key</dt><dd><code>${event.actor.key}</code></dd></div>`}
+        ${details.map(([name, of]) => html`
+          <div key=${name}><dt>${capital(name.replaceAll('_', ' '))}</dt><dd><bdi>${value(of)}</bdi></dd></div>`)}
+        <div><dt>Number</dt><dd><code>${event.id}</code></dd></div>`}
+      </dl>
     </li>`;
 }

@@ -47,6 +47,12 @@ export const exact = (at) => exactTime.format(new Date(at));
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+export function skewWords(seconds) {
+  if (seconds === null) return 'not compared with Google’s yet';
+  if (Math.abs(seconds) < 2) return 'in step with Google';
+  return `${span(Math.abs(seconds))} ${seconds > 0 ? 'ahead of' : 'behind'} Google`;
+}
+
 // ---- states of a grant
 
 export const STATES = ['active', 'needs_consent', 'dead', 'blocked', 'suspended', 'revoking'];
@@ -104,7 +110,7 @@ const ICONS = {
   overview: 'M3 12l9-8 9 8M6 10v10h12V10',
   people: 'M9 11a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM2 21c0-4 3-6 7-6s7 2 7 6M16 3.5a4 4 0 0 1 0 7M18 15c2.4.6 4 2.6 4 6',
   clients: 'M4 4h16v6H4zM4 14h16v6H4zM8 7h.01M8 17h.01',
-  keys: 'M15 9a5 5 0 1 1-3-4.6L21 4v4h-3v3h-3.5zM8 9h.01',
+  keys: 'M8 12a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM11 13L20 4M16 8l3 3M13.5 10.5l2 2',
   activity: 'M3 12h4l3 8 4-16 3 8h4',
   system: 'M4 6h10M18 6h2M4 12h2M10 12h10M4 18h8M16 18h4M14 4v4M6 10v4M12 16v4',
   theme: 'M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18',
@@ -115,6 +121,7 @@ const ICONS = {
   check: 'M5 13l4 4L19 7',
   warning: 'M12 4l9 16H3zM12 10v4M12 17h.01',
   notice: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 11v5M12 8h.01',
+  dot: 'M12 12h.01',
   close: 'M6 6l12 12M18 6L6 18',
   search: 'M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l4 4',
   next: 'M9 6l6 6-6 6',

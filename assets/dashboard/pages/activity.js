@@ -28,7 +28,7 @@ export default function Activity({ query }) {
     </header>
     <div class="toolbar filters">
       <${Field} label="About" control=${(ids) => html`<${Select} ...${ids} value=${filter.kind} options=${withOwn(KINDS, filter.kind)} onChange=${(kind) => change({ kind })} />`} />
-      <${Field} label="Weight" control=${(ids) => html`<${Select} ...${ids} value=${filter.severity} options=${SEVERITIES} onChange=${(severity) => change({ severity })} />`} />
+      <${Field} label="Importance" control=${(ids) => html`<${Select} ...${ids} value=${filter.severity} options=${SEVERITIES} onChange=${(severity) => change({ severity })} />`} />
       <${Field} label="Done by" control=${(ids) => html`<${Select} ...${ids} value=${filter.actor} options=${ACTORS} onChange=${(actor) => change({ actor })} />`} />
       <${Field} label="Person" control=${(ids) => html`<${PersonInput} ...${ids} value=${filter.user} onChange=${(user) => change({ user })} />`} />
       ${filter.client && html`<button type="button" class="chip" aria-label=${`Any client, not only ${filter.client}`}

@@ -3,7 +3,7 @@
 import { html, useEffect, useId, useRef, useState } from '../vendor/preact.js';
 import { address, useEvents, useLoad } from '../api.js';
 import {
-  Card, Choice, Countdown, Empty, Failure, Icon, Loading, STATES, Time, Who, bytes, count, exact, number, personHash, span,
+  Card, Choice, Countdown, Empty, Failure, Icon, Loading, STATES, Time, Who, bytes, count, exact, number, personHash, skewWords,
   stateWords, useReady,
 } from '../ui.js';
 
@@ -84,17 +84,22 @@ function cureHash({ kind, user }) {
   return '#/system';
 }
 
+// The most urgent few are enough to begin with.
+const FIRST = 4;
+
 const ENDED = new Set(['grant_dead', 'grant_needs_consent', 'grant_expires']);
 
 function Attention({ facts }) {
   const { attention, attention_total: total } = facts;
   const [invited, setInvited] = useState(null);
+  const [all, setAll] = useState(false);
+  const shown = all ? attention : attention.slice(0, FIRST);
   return html`
     <${Card} id="attention" title="Needs attention" actions=${total > 0 && html`<span class="badge plain">${number(total)}</span>`}>
       ${attention.length === 0 && html`
         <p class="calm"><${Icon} name="check" /> Nothing needs you. Every grant works, and so does Google.</p>`}
       <ul class="attention">
-        ${attention.map((item) => html`
+        ${shown.map((item) => html`
           <li key=${`${item.kind} ${item.user?.id} ${item.client}`} class=${item.severity}>
             <${Icon} name=${item.severity === 'warning' ? 'warning' : 'notice'} />
             <div class="grow">
@@ -116,8 +121,13 @@ function Attention({ facts }) {
             </div>
           </li>`)}
       </ul>
-      ${total > attention.length && html`
-        <p class="quiet">These are the ${number(attention.length)} most urgent of ${number(total)}.</p>`}
+      ${attention.length > FIRST && html`
+        <div class="more">
+          <button type="button" class="small" aria-expanded=${all} onClick=${() => setAll(!all)}>
+            ${all ? 'Show fewer' : `Show ${number(attention.length - FIRST)} more`}</button>
+          ${all && total > attention.length && html`
+            <p class="quiet">These are the ${number(attention.length)} most urgent of ${number(total)}.</p>`}
+        </div>`}
       ${invited && html`<${Invitation} user=${invited.user} client=${invited.client} onClose=${() => setInvited(null)} />`}
     </${Card}>`;
 }
@@ -227,12 +237,6 @@ function CountsTable({ counts }) {
 }
 
 // ---- Google, the vault, the keys
-
-function skewWords(seconds) {
-  if (seconds === null) return 'not known yet';
-  if (Math.abs(seconds) < 2) return 'in step with Google';
-  return `${span(Math.abs(seconds))} ${seconds > 0 ? 'ahead' : 'behind'}`;
-}
 
 function Facts({ facts }) {
   const { google, vault, api_keys: keys, clients } = facts;

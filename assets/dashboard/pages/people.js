@@ -20,7 +20,7 @@ const COLUMNS = [
   { key: 'email', title: 'E-mail', rank: 'wide' },
   { key: 'state', title: 'State' },
   { key: 'connected_at', title: 'Connected', rank: 'wide' },
-  { key: 'refreshed_at', title: 'Refreshed' },
+  { key: 'refreshed_at', title: 'Refreshed', rank: 'wide' },
 ];
 
 export default function People({ query }) {
@@ -131,7 +131,7 @@ function Table({ people, sort, hash, loading }) {
                   && html` <small class="quiet">${grant.client ?? 'a former client'}</small>`}</span>`)}
                 ${person.grants.length === 0 && html`<span class="quiet">no grant</span>`}</span></td>
               <td class="wide"><${Time} at=${latest(person.grants, 'connected_at')} /></td>
-              <td><${Time} at=${latest(person.grants, 'refreshed_at')} /></td>
+              <td class="wide"><${Time} at=${latest(person.grants, 'refreshed_at')} /></td>
             </tr>`)}
         </tbody>
       </table>

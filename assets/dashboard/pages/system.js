@@ -2,7 +2,7 @@
 
 import { html, useState } from '../vendor/preact.js';
 import { address, useLoad } from '../api.js';
-import { Card, Empty, Failure, Icon, Loading, Time, bytes, count, exact, span, useNow, useReady } from '../ui.js';
+import { Card, Empty, Failure, Icon, Loading, Time, bytes, capital, exact, skewWords, span, useNow, useReady } from '../ui.js';
 
 export default function System() {
   const status = useLoad(address(['status']));
@@ -34,8 +34,7 @@ function Running({ status }) {
         <div><dt>Google’s keys</dt><dd class=${google.keys_loaded ? '' : 'bad'}>${google.keys_loaded
           ? html`fetched <${Time} at=${google.keys_fetched_at} />, fresh until <${Time} at=${google.keys_fresh_until} />`
           : 'not loaded: nobody can sign in'}</dd></div>
-        <div><dt>Clock</dt><dd>${google.clock_skew_seconds === null ? html`<span class="quiet">not compared with Google’s yet</span>`
-          : `${count(Math.abs(google.clock_skew_seconds), 'second')} ${google.clock_skew_seconds < 0 ? 'behind' : 'ahead of'} Google’s`}</dd></div>
+        <div><dt>Clock</dt><dd>${capital(skewWords(google.clock_skew_seconds))}</dd></div>
         ${google.last_error && html`<div><dt>Last trouble</dt><dd class="bad">${google.last_error}</dd></div>`}
       </dl>
     </${Card}>`;

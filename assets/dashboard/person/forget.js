@@ -21,8 +21,13 @@ export function ForgetDialog({ person, client, onClose, onDone }) {
   const who = person.email ?? person.id;
 
   if (done) {
-    const close = () => (person.grants.length > done.forgotten.length + done.also_ended.length || client
-      ? onClose() : location.assign('#/people'));
+    // Where the person is gone there is nothing left to show here.
+    const stays = done.pending || (client && person.grants.length > 1);
+    const close = () => {
+      if (!stays) return location.assign('#/people');
+      onClose();
+      return onDone();
+    };
     return html`
       <${Dialog} title="Forgotten" onClose=${close}>
         <div class="dialog-body"><${Outcome} done=${done} /></div>
@@ -33,7 +38,7 @@ export function ForgetDialog({ person, client, onClose, onDone }) {
     <${ConfirmDialog} title=${client ? `Forget the grant of ${client}?` : 'Forget this person?'}
       words=${preview.data?.would_revoke ? 'Forget and revoke' : 'Forget'} disabled=${!known}
       action=${() => call('DELETE', address(['users', person.id], { client, revoke }))}
-      onClose=${onClose} onDone=${(outcome) => { setDone(outcome); onDone(); }}>
+      onClose=${onClose} onDone=${setDone}>
       <p><strong><bdi>${who}</bdi></strong></p>
       <${Failure} problem=${preview.problem} retry=${preview.reload} />
       ${!preview.data && !preview.problem && html`<${Loading} />`}

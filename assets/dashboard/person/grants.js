@@ -5,7 +5,7 @@ import { address, call } from '../api.js';
 import { ConnectLinkDialog, shortScope } from '../connect-link.js';
 import { useAction } from '../forms.js';
 import { OpenLinks } from '../open-links.js';
-import { Countdown, Empty, Failure, State, Time, span } from '../ui.js';
+import { Countdown, Empty, Failure, State, Time, capital, span, stateWords } from '../ui.js';
 
 export function Grants({ person, reload, onForget }) {
   const [linked, setLinked] = useState(null);
@@ -33,7 +33,6 @@ function Grant({ person, grant, reload, onForget, onLink }) {
     // A refusal of Google's changes the grant too.
     reload();
   };
-  const isActive = grant.state === 'active';
   return html`
     <section class="card grant" aria-label=${`Grant of the client ${grant.client ?? grant.client_id}`}>
       <header class="card-head">
@@ -47,16 +46,16 @@ function Grant({ person, grant, reload, onForget, onLink }) {
             <button type="button" class="small danger-quiet" onClick=${() => onForget(grant.client)}>Forget this one…</button>`}
         </span>
       </header>
-      ${!isActive && html`<p class=${`cause state-${grant.state}`}>${grant.explanation}
+      ${grant.state !== 'active' && html`<p class=${`cause state-${grant.state}`}>${grant.explanation}
         ${grant.cause && html` <code class="quiet">${grant.cause}</code>`}</p>`}
       ${refreshed && html`<p class="calm" role="status">Refreshed. The new access token is good for ${span(refreshed.expires_in)}.</p>`}
       <${Failure} problem=${refreshing.problem} />
-      <dl class="facts-list">
-        <div><dt>Allowed</dt><dd><${Scopes} grant=${grant} /></dd></div>
-        <div><dt>${isActive ? 'Active since' : 'In this state since'}</dt><dd><${Time} at=${grant.since} /></dd></div>
+      <dl class="fact-columns">
+        <div class="whole"><dt>The person allowed</dt><dd><${Scopes} grant=${grant} /></dd></div>
+        <div><dt>${capital(stateWords(grant.state))} since</dt><dd><${Time} at=${grant.since} /></dd></div>
         <div><dt>Last sign-in</dt><dd><${Time} at=${grant.connected_at} /></dd></div>
         <div><dt>Last refresh</dt><dd><${Time} at=${grant.refreshed_at} /></dd></div>
-        <div><dt>Next refresh</dt><dd><${NextRefresh} grant=${grant} /></dd></div>
+        <div><dt>Next refresh, at the latest</dt><dd><${Time} at=${grant.next_refresh_at} none="none" /></dd></div>
         <div><dt>Access token</dt><dd>${grant.access_token_expires_at
           ? html`ends <${Time} at=${grant.access_token_expires_at} />` : html`<span class="quiet">none stored</span>`}</dd></div>
         <div><dt>Refresh token</dt><dd>${!grant.offline_access ? html`<span class="quiet">none stored</span>`
@@ -64,11 +63,6 @@ function Grant({ person, grant, reload, onForget, onLink }) {
             : html`<span class="quiet">no announced end</span>`}</dd></div>
       </dl>
     </section>`;
-}
-
-function NextRefresh({ grant }) {
-  if (grant.next_refresh_at) return html`<${Time} at=${grant.next_refresh_at} />`;
-  return html`<span class="quiet">${grant.state === 'active' && grant.offline_access ? 'when a token is asked for' : 'none'}</span>`;
 }
 
 function Scopes({ grant }) {

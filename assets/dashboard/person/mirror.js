@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from '../vendor/preact.js';
 import { address, call, useLoad } from '../api.js';
 import { ConfirmDialog, Field, useAction } from '../forms.js';
-import { Choice, Empty, Failure, Loading, Time, bytes, count, hashOf, number, personHash, span } from '../ui.js';
+import { Choice, Empty, Failure, Loading, Time, bytes, capital, count, hashOf, number, personHash, span } from '../ui.js';
 import { Report, actionWords, doneWords } from './report.js';
 
 const DIRECTIONS = { pull: 'Drive to folder', push: 'folder to Drive', both: 'both ways' };
@@ -14,30 +14,36 @@ const HELD = {
 };
 const RUNNING_POLL = 1000;
 
+// Which mirrors there are is asked first: most people have none, and to ask for it would be an error.
 export function Mirror({ person, query }) {
-  const clients = person.grants.filter((grant) => grant.client).map((grant) => grant.client);
-  const client = clients.includes(query.get('client')) ? query.get('client') : null;
+  const mirrors = useLoad(address(['mirrors']));
+  const isTheirs = ({ user }) => user === person.id || user?.toLowerCase() === person.email?.toLowerCase();
+  const clients = (mirrors.data?.mirrors ?? []).filter(isTheirs).map((mirror) => mirror.client);
+  const client = clients.includes(query.get('client')) ? query.get('client') : clients[0];
+  return html`
+    <${Failure} problem=${mirrors.problem} retry=${mirrors.reload} />
+    ${!mirrors.data && !mirrors.problem && html`<${Loading} lines=${4} />`}
+    ${clients.length > 1 && html`
+      <div class="toolbar"><${Choice} label="Client" value=${client} options=${clients.map((name) => [name, name])}
+        onChange=${(name) => location.assign(hashOf(`${personHash(person.id)}/mirror`, { client: name }))} /></div>`}
+    ${mirrors.data && (client ? html`<${OneMirror} key=${client} ...${{ person, client }} />` : html`
+      <div class="card"><${Empty} title="No mirror">
+        A mirror keeps this person’s app data and a folder on the server alike. The owner sets one up with a
+        ${' '}<code>[[mirror]]</code> section in the configuration.</${Empty}></div>`)}`;
+}
+
+function OneMirror({ person, client }) {
   const mirror = useLoad(address(['users', person.id, 'mirror'], { client }));
-  const choice = clients.length > 1 && html`
-    <${Choice} label="Client" value=${client ?? mirror.data?.client} options=${clients.map((name) => [name, name])}
-      onChange=${(name) => location.assign(hashOf(`${personHash(person.id)}/mirror`, { client: name }))} />`;
-  const missing = mirror.problem?.code === 'mirror_not_found';
   const running = mirror.data?.running;
   useEffect(() => {
     if (!running) return undefined;
     const timer = setTimeout(mirror.reload, RUNNING_POLL);
     return () => clearTimeout(timer);
   }, [mirror.data]);
-
   return html`
-    ${choice && html`<div class="toolbar">${choice}</div>`}
-    ${!missing && html`<${Failure} problem=${mirror.problem} retry=${mirror.reload} />`}
-    ${mirror.loading && !mirror.data && !missing && html`<${Loading} lines=${4} />`}
-    ${missing && html`
-      <div class="card"><${Empty} title="No mirror">
-        A mirror keeps this person’s app data and a folder on the server alike. The owner sets one up with a
-        ${' '}<code>[[mirror]]</code> section in the configuration.</${Empty}></div>`}
-    ${mirror.data && !missing && html`<${Standing} ...${{ person, mirror }} />`}`;
+    <${Failure} problem=${mirror.problem} retry=${mirror.reload} />
+    ${mirror.loading && !mirror.data && html`<${Loading} lines=${4} />`}
+    ${mirror.data && html`<${Standing} ...${{ person, mirror }} />`}`;
 }
 
 function Standing({ person, mirror }) {
@@ -77,15 +83,15 @@ function Standing({ person, mirror }) {
       ${(last?.failed ?? last?.stopped) && html`<p class="cause state-dead">${last.failed ?? last.stopped}</p>`}
       ${state.running && html`<${Progress} running=${state.running} />`}
       <${Failure} problem=${running.problem} />
-      <dl class="facts-list">
-        <div><dt>Direction</dt><dd>${DIRECTIONS[state.direction] ?? state.direction}, every ${span(state.interval)}</dd></div>
-        <div><dt>Client</dt><dd><code>${state.client}</code></dd></div>
+      <dl class="fact-columns">
+        <div><dt>Direction</dt><dd>${capital(DIRECTIONS[state.direction] ?? state.direction)}, every ${span(state.interval)}</dd></div>
+        <div><dt>Client</dt><dd>${state.client}</dd></div>
         <div><dt>Last run</dt><dd><${Time} at=${state.last_run_at} /></dd></div>
         <div><dt>Both sides alike</dt><dd><${Time} at=${state.last_ok_at} /></dd></div>
         ${last && html`
-          <div><dt>It did</dt><dd>${doneWords(last.done)}</dd></div>
           <div><dt>Files in the folder</dt><dd>${number(last.files)}</dd></div>
-          <div><dt>Problems</dt><dd>${number(last.problems)}</dd></div>`}
+          <div><dt>Problems</dt><dd class=${last.problems > 0 ? 'bad' : ''}>${number(last.problems)}</dd></div>
+          <div class="whole"><dt>The last run did</dt><dd>${capital(doneWords(last.done))}</dd></div>`}
       </dl>
       ${report && html`<${Report} report=${report} />`}
     </section>
@@ -122,10 +128,10 @@ function Versions({ person, client }) {
       ${kept.length > 0 && html`
         <table>
           <caption class="visually-hidden">Kept versions, newest first</caption>
-          <thead><tr><th scope="col">File</th><th scope="col" class="number">Size</th><th scope="col">Kept</th><th scope="col" class="wide">Why</th>
+          <thead><tr><th scope="col">File</th><th scope="col" class="number wide">Size</th><th scope="col">Kept</th><th scope="col" class="wide">Why</th>
             <th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
           <tbody>${kept.map((version) => html`
-            <tr key=${version.id}><th scope="row"><bdi>${version.path}</bdi></th><td class="number">${bytes(version.size)}</td>
+            <tr key=${version.id}><th scope="row"><bdi>${version.path}</bdi></th><td class="number wide">${bytes(version.size)}</td>
               <td><${Time} at=${version.kept_at} /></td><td class="wide">${version.why.replaceAll('_', ' ')}</td>
               <td class="row-actions"><button type="button" class="small" aria-label=${`Restore ${version.path}`}
                 onClick=${() => setChosen(version)}>Restore…</button></td></tr>`)}</tbody>
