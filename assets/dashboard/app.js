@@ -127,8 +127,10 @@ function App() {
   const [readyKey, setReadyKey] = useState(null);
   const [problem, setProblem] = useState(null);
   const main = useRef(null);
-  // Another person, or another tab of theirs, is another page; another filter is not.
-  const key = [place.page.name, ...place.segments].join('/');
+  // Another person is another page; another tab of theirs, or another filter, is not.
+  const pageKey = [place.page.name, place.segments[0]].join('/');
+  // But each tab is ready by itself.
+  const partKey = [place.page.name, ...place.segments].join('/');
 
   useEffect(() => {
     const turn = () => setPlace(readHash());
@@ -136,16 +138,16 @@ function App() {
     return () => removeEventListener('hashchange', turn);
   }, []);
 
-  const shown = useRef(key);
+  useLayoutEffect(() => setReadyKey(null), [partKey]);
+  const shown = useRef(pageKey);
   useLayoutEffect(() => {
     document.title = `${place.page.title} · locum`;
-    if (shown.current === key) return;
-    shown.current = key;
-    setReadyKey(null);
+    if (shown.current === pageKey) return;
+    shown.current = pageKey;
     // As after a page load: reading goes on at the top of what is new.
     scrollTo(0, 0);
     main.current.focus({ preventScroll: true });
-  }, [key]);
+  }, [pageKey]);
 
   const skip = (event) => {
     event.preventDefault();
@@ -155,11 +157,12 @@ function App() {
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Header} onProblem=${setProblem} />
     <${Navigation} page=${place.page} />
-    <main id="main" ref=${main} tabIndex="-1" data-page=${place.page.name} data-ready=${readyKey === key ? '' : undefined}>
+    <main id="main" ref=${main} tabIndex="-1" data-page=${place.page.name}
+      data-ready=${readyKey === partKey ? '' : undefined}>
       <${Banner} />
       <${Failure} problem=${problem} />
-      <${ReadinessProvider} value=${() => setReadyKey(key)}>
-        <${Page} key=${key} place=${place} />
+      <${ReadinessProvider} value=${() => setReadyKey(partKey)}>
+        <${Page} key=${pageKey} place=${place} />
       </${ReadinessProvider}>
     </main>`;
 }

@@ -10,7 +10,7 @@ import { now, reachable, useSignal } from './api.js';
 
 const plural = new Intl.PluralRules('en');
 const wholeNumber = new Intl.NumberFormat('en');
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const relative = new Intl.RelativeTimeFormat('en');
 const exactTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
 
 export const number = (value) => wholeNumber.format(value);
@@ -38,9 +38,10 @@ export function span(seconds) {
 
 function ago(at, present) {
   const seconds = (at - present) / 1000;
-  const [unit, length] = SPANS.find(([, length]) => Math.abs(seconds) >= length) ?? ['second', 1];
+  // What was made for a day a second ago ends in a day, not in 23 hours.
+  const [unit, length] = SPANS.find(([, length]) => Math.abs(seconds) >= length * 0.99) ?? ['second', 1];
   if (unit === 'second') return seconds > 0 ? 'in a moment' : 'just now';
-  return relative.format(Math.trunc(seconds / length), unit);
+  return relative.format(Math.round(seconds / length), unit);
 }
 
 export const exact = (at) => exactTime.format(new Date(at));
@@ -121,7 +122,7 @@ const ICONS = {
   check: 'M5 13l4 4L19 7',
   warning: 'M12 4l9 16H3zM12 10v4M12 17h.01',
   notice: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 11v5M12 8h.01',
-  dot: 'M12 12h.01',
+  dot: 'M12 10a2 2 0 1 0 0 4 2 2 0 0 0 0-4z',
   close: 'M6 6l12 12M18 6L6 18',
   search: 'M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l4 4',
   next: 'M9 6l6 6-6 6',

@@ -63,7 +63,10 @@ function Client({ client }) {
 function grantsWords(client) {
   const some = STATES.filter((state) => client.grants[state] > 0);
   if (some.length === 0) return html`<span class="quiet">none yet</span>`;
-  return some.map((state) => html`<a key=${state} href=${hashOf('#/people', { client: client.name, state })}>${number(client.grants[state])} ${stateWords(state).toLowerCase()}</a> `);
+  return html`
+    <span class="links">${some.map((state) => html`
+      <a key=${state} href=${hashOf('#/people', { client: client.name, state })}>
+        ${number(client.grants[state])} ${stateWords(state).toLowerCase()}</a>`)}</span>`;
 }
 
 const MARKS = { ok: ['check', 'Fine'], warning: ['notice', 'Warning'], failed: ['warning', 'Failed'] };

@@ -97,7 +97,7 @@ function Attention({ facts }) {
   return html`
     <${Card} id="attention" title="Needs attention" actions=${total > 0 && html`<span class="badge plain">${number(total)}</span>`}>
       ${attention.length === 0 && html`
-        <p class="calm"><${Icon} name="check" /> Nothing needs you. Every grant works, and so does Google.</p>`}
+        <p class="calm"><${Icon} name="check" /> Nothing needs you.${facts.people > 0 && ' Every grant works.'}</p>`}
       <ul class="attention">
         ${shown.map((item) => html`
           <li key=${`${item.kind} ${item.user?.id} ${item.client}`} class=${item.severity}>
@@ -144,8 +144,8 @@ function Invitation(props) {
 // ---- charts
 
 const SERIES = [
-  { title: 'Codes exchanged', done: 'exchanges', failed: 'exchanges_failed' },
-  { title: 'Tokens refreshed', done: 'refreshes', failed: 'refreshes_failed' },
+  { title: 'Codes exchanged', done: 'exchanges', failed: 'exchanges_failed', failedTitle: 'Exchanges failed' },
+  { title: 'Tokens refreshed', done: 'refreshes', failed: 'refreshes_failed', failedTitle: 'Refreshes failed' },
   { title: 'Tokens handed out', done: 'tokens' },
 ];
 
@@ -222,7 +222,7 @@ function Chart({ counts, series }) {
 }
 
 function CountsTable({ counts }) {
-  const columns = SERIES.flatMap(({ title, done, failed }) => [[title, done], ...(failed ? [['failed', failed]] : [])]);
+  const columns = SERIES.flatMap(({ title, done, failed, failedTitle }) => [[title, done], ...(failed ? [[failedTitle, failed]] : [])]);
   const rows = counts.series.exchanges.map((_, index) => index).reverse();
   return html`
     <div class="scroll" tabIndex="0" role="region" aria-label="Counts">

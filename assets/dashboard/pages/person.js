@@ -22,7 +22,8 @@ export default function Person({ segments: [id, tab = ''], query }) {
   const person = useLoad(address(['users', id]));
   const [forgetting, setForgetting] = useState(null);
   const found = person.data;
-  useReady(found || person.problem);
+  // Otherwise it is the tab that says so.
+  useReady(!found && person.problem);
 
   const settling = useRef(0);
   useEvents((event) => {

@@ -5,7 +5,7 @@
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
 import { address, call, send } from '../api.js';
 import { ConfirmDialog } from '../forms.js';
-import { Choice, Empty, Failure, Icon, Loading, Time, bytes, count, hashOf, personHash } from '../ui.js';
+import { Choice, Empty, Failure, Icon, Loading, Time, bytes, count, hashOf, personHash, useReady } from '../ui.js';
 import { Uploads, useUploads } from './uploads.js';
 
 const SCOPE = 'https://www.googleapis.com/auth/drive.appdata';
@@ -13,6 +13,7 @@ const PAGE = 1000;
 
 export function AppData({ person, query }) {
   const clients = person.grants.filter((grant) => grant.client && grant.scopes.includes(SCOPE)).map((grant) => grant.client);
+  useReady(clients.length === 0);
   const client = clients.includes(query.get('client')) ? query.get('client') : clients[0];
   if (clients.length === 0) {
     return html`<div class="card"><${Empty} title="No access to app data">
@@ -70,6 +71,7 @@ function childrenOf(entries, folder) {
 function Browser({ person, clients, client, folder, hash }) {
   const listing = useListing(person, client, folder);
   const uploads = useUploads(listing.reload);
+  useReady(!listing.loading);
   const [deleted, setDeleted] = useState(null);
   const [replaced, setReplaced] = useState(null);
   const [over, setOver] = useState(false);

@@ -5,10 +5,11 @@ import { address, call } from '../api.js';
 import { ConnectLinkDialog, shortScope } from '../connect-link.js';
 import { useAction } from '../forms.js';
 import { OpenLinks } from '../open-links.js';
-import { Countdown, Empty, Failure, State, Time, capital, span, stateWords } from '../ui.js';
+import { Countdown, Empty, Failure, State, Time, capital, span, stateWords, useReady } from '../ui.js';
 
 export function Grants({ person, reload, onForget }) {
   const [linked, setLinked] = useState(null);
+  useReady(true);
   const [linksMade, setLinksMade] = useState(0);
   return html`
     ${person.grants.length === 0 && html`

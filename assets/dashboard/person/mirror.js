@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from '../vendor/preact.js';
 import { address, call, useLoad } from '../api.js';
 import { ConfirmDialog, Field, useAction } from '../forms.js';
-import { Choice, Empty, Failure, Loading, Time, bytes, capital, count, hashOf, number, personHash, span } from '../ui.js';
+import { Choice, Empty, Failure, Loading, Time, bytes, capital, count, hashOf, number, personHash, span, useReady } from '../ui.js';
 import { Report, actionWords, doneWords } from './report.js';
 
 const DIRECTIONS = { pull: 'Drive to folder', push: 'folder to Drive', both: 'both ways' };
@@ -20,6 +20,7 @@ export function Mirror({ person, query }) {
   const isTheirs = ({ user }) => user === person.id || user?.toLowerCase() === person.email?.toLowerCase();
   const clients = (mirrors.data?.mirrors ?? []).filter(isTheirs).map((mirror) => mirror.client);
   const client = clients.includes(query.get('client')) ? query.get('client') : clients[0];
+  useReady(mirrors.problem || (mirrors.data && !client));
   return html`
     <${Failure} problem=${mirrors.problem} retry=${mirrors.reload} />
     ${!mirrors.data && !mirrors.problem && html`<${Loading} lines=${4} />`}
@@ -35,6 +36,7 @@ export function Mirror({ person, query }) {
 function OneMirror({ person, client }) {
   const mirror = useLoad(address(['users', person.id, 'mirror'], { client }));
   const running = mirror.data?.running;
+  useReady(mirror.data || mirror.problem);
   useEffect(() => {
     if (!running) return undefined;
     const timer = setTimeout(mirror.reload, RUNNING_POLL);
@@ -64,6 +66,8 @@ function Standing({ person, mirror }) {
     }
   });
   const held = state.held ?? report?.held;
+  // What a run says of it has the numbers.
+  const heldWords = report?.held_because ? `${capital(report.held_because)}.` : HELD[held];
   const last = state.last_run;
   return html`
     <section class="card" aria-labelledby="mirror">
@@ -78,8 +82,7 @@ function Standing({ person, mirror }) {
         </span>
       </header>
       ${held && html`
-        <p class="cause state-needs_consent">${report?.held_because ?? HELD[held]} Look at a dry run, then accept it.
-          ${' '}<button type="button" class="small" disabled=${running.busy} onClick=${() => setAccepting(true)}>Accept and run…</button></p>`}
+        <p class="cause state-needs_consent">${heldWords} Look at a dry run, then accept it. <button type="button" class="small" disabled=${running.busy} onClick=${() => setAccepting(true)}>Accept and run…</button></p>`}
       ${(last?.failed ?? last?.stopped) && html`<p class="cause state-dead">${last.failed ?? last.stopped}</p>`}
       ${state.running && html`<${Progress} running=${state.running} />`}
       <${Failure} problem=${running.problem} />
@@ -100,7 +103,7 @@ function Standing({ person, mirror }) {
       <${ConfirmDialog} title="Accept what the run would do?" words="Accept and run"
         action=${() => run({ accept: true })} onClose=${() => setAccepting(false)}
         onDone=${(outcome) => { setAccepting(false); setReport(outcome); mirror.reload(); }}>
-        <p>${report?.held_because ?? HELD[held]}</p>
+        <p>${heldWords}</p>
         ${report && html`<p>${count(report.planned_total, 'action')} are planned${report.planned_total > 0
           ? html`, the first: ${actionWords(report.planned[0])}` : ''}.</p>`}
         <p>What is deleted or replaced in the folder or at Drive is kept as a version.</p>
