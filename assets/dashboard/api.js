@@ -87,12 +87,17 @@ function readClock(response) {
   clockOffset = Math.abs(offset) > OFFSET_NOTICED ? offset : 0;
 }
 
-// Path segments and query, each encoded once. Absent values are left out.
-export function address(segments, query = {}) {
-  const path = `/v1/${segments.map(encodeURIComponent).join('/')}`;
-  const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== '');
+// `path` with a query; absent values are left out.
+export function withQuery(path, query) {
+  const set = Object.entries(query).filter(([, value]) => (value ?? '') !== '');
   const text = new URLSearchParams(set).toString();
   return text === '' ? path : `${path}?${text}`;
+}
+
+// The address of a call: path segments and query, each encoded once.
+export function address(segments, query = {}) {
+  const path = `/v1/${segments.map(encodeURIComponent).join('/')}`;
+  return withQuery(path, query);
 }
 
 export async function problemOf(response) {

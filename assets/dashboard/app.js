@@ -1,6 +1,8 @@
 // The frame around the pages: where one is (location.hash), the header, the navigation.
 
-import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from './vendor/preact.js';
+import {
+  html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState,
+} from './vendor/preact.js';
 import { Problem, address, call, feedState, leave, startFeed, useSignal, whenReachable } from './api.js';
 import { Banner, Failure, Icon, Loading, ReadinessProvider } from './ui.js';
 
@@ -56,7 +58,8 @@ function ThemeButton() {
     setTheme(next);
   };
   return html`
-    <button type="button" class="plain" onClick=${turn} aria-label=${`Colours: ${THEMES[theme]}`} title="Colours of the dashboard">
+    <button type="button" class="plain" onClick=${turn} aria-label=${`Colours: ${THEMES[theme]}`}
+      title="Colours of the dashboard">
       <${Icon} name="theme" /><span class="wide-only">${THEMES[theme]}</span>
     </button>`;
 }
@@ -91,13 +94,16 @@ function Header({ onProblem }) {
     </header>`;
 }
 
-const Navigation = ({ page }) => html`
-  <nav aria-label="Pages" class="pages">
-    ${PAGES.map(({ name, hash, title }) => html`
-      <a key=${name} href=${hash} aria-current=${name === page.name ? 'page' : name === page.under ? 'true' : undefined}>
-        <${Icon} name=${name} /><span>${title}</span>
-      </a>`)}
-  </nav>`;
+function Navigation({ page }) {
+  const current = (name) => (name === page.name ? 'page' : name === page.under ? 'true' : undefined);
+  return html`
+    <nav aria-label="Pages" class="pages">
+      ${PAGES.map(({ name, hash, title }) => html`
+        <a key=${name} href=${hash} aria-current=${current(name)}>
+          <${Icon} name=${name} /><span>${title}</span>
+        </a>`)}
+    </nav>`;
+}
 
 const reload = () => location.reload();
 

@@ -14,9 +14,11 @@ export function ConnectLinkDialog({ user, client, onClose, onMade = () => {} }) 
   const clients = useLoad(address(['clients']));
   return html`
     <${Dialog} title=${user ? 'Connect link' : 'Invite somebody'} onClose=${onClose}>
-      ${clients.problem && html`<div class="dialog-body"><${Failure} problem=${clients.problem} retry=${clients.reload} /></div>`}
+      ${clients.problem && html`<div class="dialog-body"><${Failure} problem=${clients.problem}
+        retry=${clients.reload} /></div>`}
       ${!clients.data && !clients.problem && html`<div class="dialog-body"><${Loading} /></div>`}
-      ${clients.data && html`<${Form} clients=${clients.data.clients} ...${{ user, client, onClose, onMade }} />`}
+      ${clients.data && html`<${Form} clients=${clients.data.clients}
+        ...${{ user, client, onClose, onMade }} />`}
     </${Dialog}>`;
 }
 
@@ -55,22 +57,28 @@ function Form({ clients, user, client, onClose, onMade }) {
           once and ends <${Time} at=${made.expires_at} />. Another Google account is refused.
         </${ShownOnce}>
       </div>
-      <footer class="dialog-foot"><button type="button" class="primary" onClick=${onClose}>Done</button></footer>`;
+      <footer class="dialog-foot"><button type="button" class="primary" onClick=${onClose}>Done</button>
+        </footer>`;
   }
   return html`
     <form onSubmit=${make}>
       <div class="dialog-body">
         ${user
-          ? html`<p>For <bdi><strong>${user.email ?? user.id}</strong></bdi>, who signs in at Google anew. Another account is refused.</p>`
-          : html`<${Field} label="E-mail address" hint="Of the Google account that shall connect; another one is refused."
-              control=${(ids) => html`<input ...${ids} type="email" required dir="auto" autocomplete="off" autofocus
+          ? html`<p>For <bdi><strong>${user.email ?? user.id}</strong></bdi>, who signs in at Google anew.
+            Another account is refused.</p>`
+          : html`<${Field} label="E-mail address"
+            hint="Of the Google account that shall connect; another one is refused."
+              control=${(ids) => html`<input ...${ids} type="email" required dir="auto" autocomplete="off"
+                autofocus
                 value=${email} onInput=${(event) => setEmail(event.currentTarget.value)} />`} />`}
         <${Field} label="Client" control=${(ids) => html`<${Select} ...${ids} value=${name} onChange=${setName}
           options=${clients.map((one) => [one.name, one.name])} />`} />
         ${own.length > 0 && html`
-          <${CheckList} label="Asked for" chosen=${new Set(asked)} options=${own.map((scope) => [scope, html`<code>${shortScope(scope)}</code>`])}
+          <${CheckList} label="Asked for" chosen=${new Set(asked)}
+            options=${own.map((scope) => [scope, html`<code>${shortScope(scope)}</code>`])}
             onChange=${(chosen) => setLeft(new Set(own.filter((scope) => !chosen.has(scope))))} />`}
-        <${Field} label="Good for" control=${(ids) => html`<${Select} ...${ids} value=${lifetime} onChange=${setLifetime}
+        <${Field} label="Good for" control=${(ids) => html`
+          <${Select} ...${ids} value=${lifetime} onChange=${setLifetime}
           options=${LIFETIMES} />`} />
         <${Failure} problem=${making.problem} />
       </div>

@@ -65,7 +65,8 @@ export function EventList({ filter, paused = false }) {
   return html`
     <section class="card flush" aria-label="Events" aria-busy=${loading}>
       <${Failure} problem=${problem} retry=${() => load()} />
-      ${waiting.length > 0 && html`<p class="waiting" role="status">${waiting.length} new since you paused.</p>`}
+      ${waiting.length > 0 && html`<p class="waiting" role="status">${waiting.length} new since you
+        paused.</p>`}
       ${loading && events.length === 0 && html`<${Loading} lines=${8} />`}
       ${!loading && !problem && events.length === 0 && html`
         <${Empty} title="Nothing yet">What happens is shown here as it happens.</${Empty}>`}
@@ -84,7 +85,11 @@ function actorWords(actor) {
   return html`${actor.name ? html`<bdi>${actor.name}</bdi>` : 'the owner'} ${WAYS[actor.via]}`;
 }
 
-const value = (of) => (of === null ? 'none' : Array.isArray(of) ? of.join(', ') : typeof of === 'object' ? JSON.stringify(of) : String(of));
+function value(of) {
+  if (of === null) return 'none';
+  if (Array.isArray(of)) return of.join(', ');
+  return typeof of === 'object' ? JSON.stringify(of) : String(of);
+}
 
 function EventRow({ event }) {
   const id = useId();
@@ -95,7 +100,8 @@ function EventRow({ event }) {
       <div class="event">
         <${Icon} name=${event.severity === 'info' ? 'dot' : event.severity} />
         <div class="grow">
-          <button type="button" class="said" aria-expanded=${open} aria-controls=${id} onClick=${() => setOpen(!open)}>${event.summary}</button>
+          <button type="button" class="said" aria-expanded=${open} aria-controls=${id}
+            onClick=${() => setOpen(!open)}>${event.summary}</button>
           <span class="facts quiet"><code>${event.kind}</code>
             ${event.user && html`<${Who} user=${event.user} />`}
             <span>by ${actorWords(event.actor)}</span>
@@ -109,7 +115,8 @@ function EventRow({ event }) {
         ${event.from && html`<div><dt>From</dt><dd><code>${event.from}</code></dd></div>`}
         ${event.actor.key && html`<div><dt>Key</dt><dd><code>${event.actor.key}</code></dd></div>`}
         ${details.map(([name, of]) => html`
-          <div key=${name}><dt>${capital(name.replaceAll('_', ' '))}</dt><dd><bdi>${value(of)}</bdi></dd></div>`)}
+          <div key=${name}><dt>${capital(name.replaceAll('_', ' '))}</dt><dd><bdi>${value(of)}</bdi></dd>
+            </div>`)}
         <div><dt>Number</dt><dd><code>${event.id}</code></dd></div>`}
       </dl>
     </li>`;

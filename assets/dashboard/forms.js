@@ -3,7 +3,7 @@
 import { html, useEffect, useId, useRef, useState } from './vendor/preact.js';
 import { Failure, Icon } from './ui.js';
 
-// One action at a time: `{run, busy, problem, clear}`. `run` resolves to what the action gave, or to undefined
+// One action at a time: `{run, busy, problem}`. `run` resolves to what the action gave, or to undefined
 // when it failed.
 export function useAction(action) {
   const [state, setState] = useState({ busy: false, problem: null });
@@ -18,7 +18,7 @@ export function useAction(action) {
       return undefined;
     }
   };
-  return { ...state, run, clear: () => setState({ busy: false, problem: null }) };
+  return { ...state, run };
 }
 
 export function Dialog({ title, onClose, wide = false, children }) {
@@ -38,14 +38,16 @@ export function Dialog({ title, onClose, wide = false, children }) {
     <dialog ref=${dialog} class=${wide ? 'wide' : ''} aria-labelledby=${id} onCancel=${close}>
       <header class="dialog-head">
         <h2 id=${id}>${title}</h2>
-        <button type="button" class="plain" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button>
+        <button type="button" class="plain" aria-label="Close" onClick=${onClose}><${Icon} name="close" />
+          </button>
       </header>
       ${children}
     </dialog>`;
 }
 
 // Says what will happen and asks once. `action` does it; `onDone` gets what came of it.
-export function ConfirmDialog({ title, words, action, dangerous = true, disabled = false, onDone, onClose, children }) {
+export function ConfirmDialog(props) {
+  const { title, words, action, dangerous = true, disabled = false, onDone, onClose, children } = props;
   const doing = useAction(action);
   const confirm = async () => {
     const outcome = await doing.run();
@@ -59,7 +61,8 @@ export function ConfirmDialog({ title, words, action, dangerous = true, disabled
       </div>
       <footer class="dialog-foot">
         <button type="button" onClick=${onClose}>Cancel</button>
-        <button type="button" class=${dangerous ? 'danger' : 'primary'} disabled=${disabled || doing.busy} onClick=${confirm}>
+        <button type="button" class=${dangerous ? 'danger' : 'primary'} disabled=${disabled || doing.busy}
+          onClick=${confirm}>
           ${doing.busy ? 'Working…' : words}
         </button>
       </footer>
@@ -79,20 +82,28 @@ export function Field({ label, hint, control }) {
 
 export const Select = ({ options, value, onChange, ...rest }) => html`
   <select ...${rest} value=${value} onChange=${(event) => onChange(event.currentTarget.value)}>
-    ${options.map(([key, words]) => html`<option key=${key} value=${key} selected=${key === value}>${words}</option>`)}
+    ${options.map(([key, words]) => html`<option key=${key} value=${key} selected=${key === value}>${words}
+      </option>`)}
   </select>`;
 
 export const Check = ({ checked, onChange, children }) => html`
-  <label class="check"><input type="checkbox" checked=${checked} onChange=${(event) => onChange(event.currentTarget.checked)} />
+  <label class="check"><input type="checkbox" checked=${checked}
+    onChange=${(event) => onChange(event.currentTarget.checked)} />
     <span>${children}</span></label>`;
 
 // Which of `options` (`[key, words]`) are in the set `chosen`.
 export function CheckList({ label, options, chosen, onChange }) {
-  const toggle = (key, on) => onChange(new Set(on ? [...chosen, key] : [...chosen].filter((other) => other !== key)));
+  const toggle = (key, on) => {
+    const next = new Set(chosen);
+    if (on) next.add(key);
+    else next.delete(key);
+    onChange(next);
+  };
   return html`
     <fieldset class="checks"><legend>${label}</legend>
       ${options.map(([key, words]) => html`
-        <${Check} key=${key} checked=${chosen.has(key)} onChange=${(on) => toggle(key, on)}>${words}</${Check}>`)}
+        <${Check} key=${key} checked=${chosen.has(key)} onChange=${(on) => toggle(key, on)}>${words}
+          </${Check}>`)}
     </fieldset>`;
 }
 

@@ -17,7 +17,8 @@ const ACTIONS = [
   ['metrics:read', 'Read the metrics'],
   ['admin', 'Everything the owner may do'],
 ];
-const LIFETIMES = [['2592000', '30 days'], ['7776000', '90 days'], ['31536000', 'a year'], ['never', 'until it is revoked']];
+const LIFETIMES = [['2592000', '30 days'], ['7776000', '90 days'], ['31536000', 'a year'],
+  ['never', 'until it is revoked']];
 
 const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
@@ -59,7 +60,8 @@ export function NewKeyDialog({ onClose, onMade }) {
         <div class="dialog-body"><${ShownOnce} text=${made.key} what="the key">
           The key <bdi>${made.name}</bdi> is shown this once; locum keeps only a hash of it. ${made.expires_at
             ? html`It ends <${Time} at=${made.expires_at} />.` : 'It has no end.'}</${ShownOnce}></div>
-        <footer class="dialog-foot"><button type="button" class="primary" onClick=${onClose}>Done</button></footer>
+        <footer class="dialog-foot"><button type="button" class="primary" onClick=${onClose}>Done</button>
+          </footer>
       </${Dialog}>`;
   }
   const typed = (set) => (event) => set(event.currentTarget.value);
@@ -67,29 +69,44 @@ export function NewKeyDialog({ onClose, onMade }) {
     <${Dialog} title="Create an API key" wide onClose=${onClose}>
       <form onSubmit=${make}>
         <div class="dialog-body">
-          <${Field} label="Name" hint="What you will know it by: the program and where it runs." control=${(ids) => html`
-            <input ...${ids} type="text" required autofocus maxlength="100" dir="auto" autocomplete="off" value=${name} onInput=${typed(setName)} />`} />
+          <${Field} label="Name" hint="What you will know it by: the program and where it runs."
+            control=${(ids) => html`
+            <input ...${ids} type="text" required autofocus maxlength="100" dir="auto" autocomplete="off"
+              value=${name} onInput=${typed(setName)} />`} />
           <${CheckList} label="May" chosen=${actions} onChange=${setActions}
-            options=${ACTIONS.map(([action, what]) => [action, html`${what} <code class="quiet">${action}</code>`])} />
-          ${actions.has('admin') && html`<p class="cause state-needs_consent">A key with <code>admin</code> and no bindings below can do whatever you can,
+            options=${ACTIONS.map(([action, what]) => [action,
+              html`${what} <code class="quiet">${action}</code>`])} />
+          ${actions.has('admin') && html`<p class="cause state-needs_consent">A key
+            with <code>admin</code> and no bindings below can do whatever you can,
             making other keys included.</p>`}
-          <${Field} label="People" hint="Whose grants it reaches. Bound to people, it never reaches anybody who connects later."
-            control=${(ids) => html`<${Select} ...${ids} value=${everybody} onChange=${setEverybody} options=${[['all', 'Everybody'], ['only', 'Only these']]} />`} />
-          ${everybody === 'only' && html`<${Field} label="These people" hint="E-mail addresses or ids, one a line."
-            control=${(ids) => html`<textarea ...${ids} rows="3" dir="auto" required value=${users} onInput=${typed(setUsers)} />`} />`}
-          ${configured.length > 1 && html`<${CheckList} label="Clients (none ticked: all of them)" chosen=${chosenClients} onChange=${setChosenClients}
+          <${Field} label="People" hint="Whose grants it reaches. Bound to people, it never reaches whoever connects later."
+            control=${(ids) => html`<${Select} ...${ids} value=${everybody} onChange=${setEverybody}
+              options=${[['all', 'Everybody'], ['only', 'Only these']]} />`} />
+          ${everybody === 'only' && html`<${Field} label="These people"
+            hint="E-mail addresses or ids, one a line."
+            control=${(ids) => html`<textarea ...${ids} rows="3" dir="auto" required value=${users}
+              onInput=${typed(setUsers)} />`} />`}
+          ${configured.length > 1 && html`<${CheckList} label="Clients (none ticked: all of them)"
+            chosen=${chosenClients} onChange=${setChosenClients}
             options=${configured.map((client) => [client.name, client.name])} />`}
-          ${known.length > 0 && html`<${CheckList} label="Scopes: the most its tokens may open (none ticked: whatever was granted)" chosen=${scopes}
-            onChange=${setScopes} options=${known.map((scope) => [scope, html`<code>${shortScope(scope)}</code>`])} />`}
-          ${actions.has('proxy') && html`<${Field} label="Hosts" hint="Google hosts that calls are carried to; empty for all that the configuration allows."
-            control=${(ids) => html`<input ...${ids} type="text" dir="ltr" placeholder="www.googleapis.com" value=${hosts} onInput=${typed(setHosts)} />`} />`}
-          <${Field} label="Good for" control=${(ids) => html`<${Select} ...${ids} value=${lifetime} onChange=${setLifetime} options=${LIFETIMES} />`} />
+          ${known.length > 0 && html`
+            <${CheckList} label="Scopes: the most its tokens may open (none ticked: whatever was granted)"
+              chosen=${scopes}
+            onChange=${setScopes} options=${known.map((scope) => [scope,
+              html`<code>${shortScope(scope)}</code>`])} />`}
+          ${actions.has('proxy') && html`<${Field} label="Hosts"
+            hint="Google hosts that calls are carried to; empty for all that the configuration allows."
+            control=${(ids) => html`<input ...${ids} type="text" dir="ltr" placeholder="www.googleapis.com"
+              value=${hosts} onInput=${typed(setHosts)} />`} />`}
+          <${Field} label="Good for" control=${(ids) => html`
+            <${Select} ...${ids} value=${lifetime} onChange=${setLifetime} options=${LIFETIMES} />`} />
           <${Failure} problem=${clients.problem} retry=${clients.reload} />
           <${Failure} problem=${making.problem} />
         </div>
         <footer class="dialog-foot">
           <button type="button" onClick=${onClose}>Cancel</button>
-          <button type="submit" class="primary" disabled=${making.busy || actions.size === 0}>${making.busy ? 'Making it…' : 'Create the key'}</button>
+          <button type="submit" class="primary" disabled=${making.busy || actions.size === 0}>
+            ${making.busy ? 'Making it…' : 'Create the key'}</button>
         </footer>
       </form>
     </${Dialog}>`;

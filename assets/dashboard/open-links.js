@@ -20,7 +20,8 @@ export function OpenLinks({ user }) {
         ${open.map((link) => html`
           <li key=${link.id}>
             <span class="grow"><bdi>${link.user.email ?? link.user.id}</bdi>
-              <span class="quiet"> · client ${link.client} · made <${Time} at=${link.created_at} /></span></span>
+              <span class="quiet"> · client ${link.client} · made <${Time} at=${link.created_at} /></span>
+                </span>
             <span class="quiet">ends <${Time} at=${link.expires_at} /></span>
             <button type="button" class="small" onClick=${() => setWithdrawn(link)}>Withdraw</button>
           </li>`)}
@@ -29,7 +30,8 @@ export function OpenLinks({ user }) {
         <${ConfirmDialog} title="Withdraw the link?" words="Withdraw"
           action=${() => call('DELETE', address(['connect-links', withdrawn.id]))}
           onClose=${() => setWithdrawn(null)} onDone=${() => { setWithdrawn(null); links.reload(); }}>
-          <p>The address that was sent to <bdi>${withdrawn.user.email ?? withdrawn.user.id}</bdi> opens nothing from then on.</p>
+          <p>The address that was sent to <bdi>${withdrawn.user.email ?? withdrawn.user.id}</bdi> opens
+            nothing from then on.</p>
         </${ConfirmDialog}>`}
     </section>`;
 }

@@ -16,7 +16,8 @@ const exactTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeSt
 export const number = (value) => wholeNumber.format(value);
 
 // "1 person", "3 people"
-export const count = (value, one, many = `${one}s`) => `${number(value)} ${plural.select(value) === 'one' ? one : many}`;
+export const count = (value, one, many = `${one}s`) => `${number(value)} ${plural.select(value) === 'one'
+  ? one : many}`;
 
 export function bytes(value) {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
@@ -102,7 +103,8 @@ export function Countdown({ at }) {
   const rest = first < 0 ? 0 : left % SPANS[first][1];
   const next = SPANS[first + 1];
   const more = next && rest >= next[1] ? ` ${span(rest)}` : '';
-  return html`<time datetime=${at} title=${exact(at)} class=${left < 86_400 ? 'urgent' : ''}>${words}${more} left</time>`;
+  return html`<time datetime=${at} title=${exact(at)} class=${left < 86_400 ? 'urgent' : ''}>${words}
+    ${more} left</time>`;
 }
 
 // ---- icons, drawn with the colour of their text
@@ -196,7 +198,8 @@ export const Card = ({ title, actions, children, id }) => html`
 export const Choice = ({ label, options, value, onChange }) => html`
   <div class="choice" role="group" aria-label=${label}>
     ${options.map(([key, words]) => html`
-      <button type="button" key=${key} aria-pressed=${key === value} onClick=${() => onChange(key)}>${words}</button>`)}
+      <button type="button" key=${key} aria-pressed=${key === value} onClick=${() => onChange(key)}>${words}
+        </button>`)}
   </div>`;
 
 export function Banner() {
@@ -206,13 +209,6 @@ export function Banner() {
 }
 
 // ---- going elsewhere
-
-// The hash of a page with a query; absent values are left out.
-export function hashOf(path, query = {}) {
-  const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== '');
-  const text = new URLSearchParams(set).toString();
-  return text === '' ? path : `${path}?${text}`;
-}
 
 // Shows `hash` in place of the present one, without a step back to it: for filters that are being typed.
 export function replaceHash(hash) {

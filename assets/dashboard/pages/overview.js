@@ -3,8 +3,8 @@
 import { html, useEffect, useId, useRef, useState } from '../vendor/preact.js';
 import { address, useEvents, useLoad } from '../api.js';
 import {
-  Card, Choice, Countdown, Empty, Failure, Icon, Loading, STATES, Time, Who, bytes, count, exact, number, personHash, skewWords,
-  stateWords, useReady,
+  Card, Choice, Countdown, Empty, Failure, Icon, Loading, STATES, Time, Who, bytes, count, exact, number,
+  personHash, skewWords, stateWords, useReady,
 } from '../ui.js';
 
 // Counts grow without an event of their own, so they are asked for again now and then.
@@ -63,7 +63,8 @@ function People({ facts }) {
         <ul class="tiles">
           ${STATES.map((state) => html`
             <li key=${state}>
-              <a class=${`tile state-${state} ${facts.states[state] ? '' : 'none'}`} href=${`#/people?state=${state}`}>
+              <a class=${`tile state-${state} ${facts.states[state] ? '' : 'none'}`}
+                href=${`#/people?state=${state}`}>
                 <b>${number(facts.states[state] ?? 0)}</b><span><i class="dot" />${stateWords(state)}</span>
               </a>
             </li>`)}
@@ -95,9 +96,11 @@ function Attention({ facts }) {
   const [all, setAll] = useState(false);
   const shown = all ? attention : attention.slice(0, FIRST);
   return html`
-    <${Card} id="attention" title="Needs attention" actions=${total > 0 && html`<span class="badge plain">${number(total)}</span>`}>
+    <${Card} id="attention" title="Needs attention" actions=${total > 0 &&
+      html`<span class="badge plain">${number(total)}</span>`}>
       ${attention.length === 0 && html`
-        <p class="calm"><${Icon} name="check" /> Nothing needs you.${facts.people > 0 && ' Every grant works.'}</p>`}
+        <p class="calm"><${Icon} name="check" /> Nothing needs
+          you.${facts.people > 0 && ' Every grant works.'}</p>`}
       <ul class="attention">
         ${shown.map((item) => html`
           <li key=${`${item.kind} ${item.user?.id} ${item.client}`} class=${item.severity}>
@@ -116,7 +119,8 @@ function Attention({ facts }) {
               <span class="buttons">
                 ${item.user && ENDED.has(item.kind) && html`
                   <button type="button" class="small" onClick=${() => setInvited(item)}>Connect link</button>`}
-                <a class="button small" href=${cureHash(item)}>Look<span class="visually-hidden"> at: ${item.title}</span></a>
+                <a class="button small" href=${cureHash(item)}>Look<span
+                  class="visually-hidden"> at: ${item.title}</span></a>
               </span>
             </div>
           </li>`)}
@@ -128,7 +132,8 @@ function Attention({ facts }) {
           ${all && total > attention.length && html`
             <p class="quiet">These are the ${number(attention.length)} most urgent of ${number(total)}.</p>`}
         </div>`}
-      ${invited && html`<${Invitation} user=${invited.user} client=${invited.client} onClose=${() => setInvited(null)} />`}
+      ${invited && html`<${Invitation} user=${invited.user} client=${invited.client}
+        onClose=${() => setInvited(null)} />`}
     </${Card}>`;
 }
 
@@ -161,8 +166,10 @@ function Counts({ answer, step, onStep }) {
   return html`
     <${Card} id="counts" title="Activity" actions=${html`
       <span class="buttons">
-        <${Choice} label="Chart or table" value=${asTable} onChange=${setAsTable} options=${[[false, 'Chart'], [true, 'Table']]} />
-        <${Choice} label="Span" value=${step} onChange=${onStep} options=${[['day', 'Day'], ['month', 'Month']]} />
+        <${Choice} label="Chart or table" value=${asTable} onChange=${setAsTable}
+          options=${[[false, 'Chart'], [true, 'Table']]} />
+        <${Choice} label="Span" value=${step} onChange=${onStep}
+          options=${[['day', 'Day'], ['month', 'Month']]} />
       </span>`}>
       <${Failure} problem=${answer.problem} retry=${answer.reload} />
       ${!counts && !answer.problem && html`<${Loading} />`}
@@ -190,14 +197,16 @@ function Chart({ counts, series }) {
   const height = (value) => (value === 0 ? 0 : Math.max(1.5, (value / highest) * 100));
   const shown = pointed === null
     ? { done: sum(done), failed: sum(failed), when: counts.span === 'day' ? 'last 24 hours' : 'last 30 days' }
-    : { done: done[pointed], failed: failed[pointed], when: `${counts.span === 'day' ? 'from ' : ''}${label(counts, pointed)}` };
+    : { done: done[pointed], failed: failed[pointed], when: `${counts.span === 'day' ? 'from '
+      : ''}${label(counts, pointed)}` };
   return html`
     <figure class="chart" aria-labelledby=${id}>
       <figcaption id=${id}>
         <span class="quiet">${series.title}</span>
         <b>${number(shown.done)}</b>
         <span class="small">
-          ${series.failed && html`<span class=${shown.failed > 0 ? 'bad' : 'quiet'}>${number(shown.failed)} failed</span> `}
+          ${series.failed && html`<span class=${shown.failed > 0 ? 'bad' : 'quiet'}>
+            ${number(shown.failed)} failed</span> `}
           <span class="quiet">${shown.when}</span>
         </span>
       </figcaption>
@@ -207,7 +216,8 @@ function Chart({ counts, series }) {
           const good = height(value);
           const bad = height(failed[index]);
           return html`
-            <g key=${index} class=${pointed === index ? 'pointed' : ''} onPointerEnter=${() => setPointed(index)}>
+            <g key=${index} class=${pointed === index ? 'pointed' : ''}
+              onPointerEnter=${() => setPointed(index)}>
               <rect class="field" x=${index * 10} y="0" width="10" height="100" />
               <rect class="bar" x=${index * 10 + 1.5} y=${100 - good} width="7" height=${good} />
               <rect class="bar failed" x=${index * 10 + 1.5} y=${100 - good - bad} width="7" height=${bad} />
@@ -222,7 +232,8 @@ function Chart({ counts, series }) {
 }
 
 function CountsTable({ counts }) {
-  const columns = SERIES.flatMap(({ title, done, failed, failedTitle }) => [[title, done], ...(failed ? [[failedTitle, failed]] : [])]);
+  const columns = SERIES.flatMap(({ title, done, failed, failedTitle }) => [[title, done],
+    ...(failed ? [[failedTitle, failed]] : [])]);
   const rows = counts.series.exchanges.map((_, index) => index).reverse();
   return html`
     <div class="scroll" tabIndex="0" role="region" aria-label="Counts">
@@ -231,7 +242,8 @@ function CountsTable({ counts }) {
           ${columns.map(([title, key]) => html`<th scope="col" key=${key}>${title}</th>`)}</tr></thead>
         <tbody>${rows.map((index) => html`
           <tr key=${index}><th scope="row" title=${exact(startOf(counts, index))}>${label(counts, index)}</th>
-            ${columns.map(([, key]) => html`<td key=${key}>${number(counts.series[key][index])}</td>`)}</tr>`)}</tbody>
+            ${columns.map(([, key]) => html`<td key=${key}>${number(counts.series[key][index])}</td>`)}
+              </tr>`)}</tbody>
       </table>
     </div>`;
 }

@@ -1,12 +1,12 @@
-// Everybody: searched, filtered and sorted by locum, fifty at a time. What is chosen stands in the address, so that
-// a reload and the way back show the same.
+// Everybody: searched, filtered and sorted by locum, fifty at a time. What is chosen stands in the address,
+// so that a reload and the way back show the same.
 
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
-import { address, useEvents, useLoad } from '../api.js';
+import { address, useEvents, useLoad, withQuery } from '../api.js';
 import { ConnectLinkDialog } from '../connect-link.js';
 import {
-  Avatar, Empty, Failure, Icon, Loading, STATES, State, Time, count, hashOf, number, personHash, replaceHash, stateWords,
-  useReady,
+  Avatar, Empty, Failure, Icon, Loading, STATES, State, Time, count, number, personHash, replaceHash,
+  stateWords, useReady,
 } from '../ui.js';
 import { OpenLinks } from '../open-links.js';
 
@@ -33,10 +33,12 @@ export default function People({ query }) {
   };
   const hash = (changes) => {
     const next = { ...chosen, page: 1, ...changes };
-    return hashOf('#/people', { ...next, sort: next.sort === 'name' ? '' : next.sort, page: next.page === 1 ? '' : next.page });
+    return withQuery('#/people', { ...next, sort: next.sort === 'name' ? '' : next.sort, page: next.page === 1
+      ? '' : next.page });
   };
   const { q, state, client, sort, page } = chosen;
-  const people = useLoad(address(['people'], { q, state, client, sort, offset: (page - 1) * PAGE, limit: PAGE }));
+  const people = useLoad(address(['people'], { q, state, client, sort, offset: (page - 1) * PAGE,
+    limit: PAGE }));
   const [inviting, setInviting] = useState(false);
   const [linksMade, setLinksMade] = useState(0);
   useReady(people.data || people.problem);
@@ -66,12 +68,15 @@ export default function People({ query }) {
     ${found && (found.people.length > 0
       ? html`<${Table} people=${found.people} ...${{ sort, hash, loading: people.loading }} />
         <${Pager} total=${found.total} ...${{ page, hash }} />`
-      : html`<div class="card"><${NobodyHere} all=${found.all} ...${{ page, total: found.total, hash }} /></div>`)}
+      : html`<div class="card"><${NobodyHere} all=${found.all} ...${{ page, total: found.total, hash }} />
+        </div>`)}
     ${found?.damaged > 0 && html`
-      <p class="bad">${count(found.damaged, 'person', 'people')} cannot be shown: their rows in the vault are damaged. The log names them;
+      <p class="bad">${count(found.damaged, 'person', 'people')} cannot be shown: their rows in the vault are
+        damaged. The log names them;
         a backup has them whole.</p>`}
     <${OpenLinks} key=${linksMade} />
-    ${inviting && html`<${ConnectLinkDialog} onClose=${() => setInviting(false)} onMade=${() => setLinksMade((made) => made + 1)} />`}`;
+    ${inviting && html`<${ConnectLinkDialog} onClose=${() => setInviting(false)}
+      onMade=${() => setLinksMade((made) => made + 1)} />`}`;
 }
 
 function Search({ value, onChange }) {
@@ -87,14 +92,16 @@ function Search({ value, onChange }) {
   };
   return html`
     <div class="search"><${Icon} name="search" />
-      <input type="search" aria-label="Search people" placeholder="Name, e-mail or id" dir="auto" value=${text} onInput=${type} /></div>`;
+      <input type="search" aria-label="Search people" placeholder="Name, e-mail or id" dir="auto"
+        value=${text} onInput=${type} /></div>`;
 }
 
 function StateFilter({ states, state, hash }) {
   const shown = STATES.filter((one) => states[one] > 0 || one === state);
   return html`
     <div class="chips" role="group" aria-label="State">
-      <a class="chip" href=${hash({ state: '' })} aria-current=${state === '' ? 'true' : undefined}>Any state</a>
+      <a class="chip" href=${hash({ state: '' })} aria-current=${state === '' ? 'true' : undefined}>Any
+        state</a>
       ${shown.map((one) => html`
         <a key=${one} class=${`chip state-${one}`} href=${hash({ state: state === one ? '' : one })}
           aria-current=${state === one ? 'true' : undefined}>
@@ -113,8 +120,10 @@ function Table({ people, sort, hash, loading }) {
         <caption class="visually-hidden">People</caption>
         <thead><tr>
           ${COLUMNS.map(({ key, title, rank }) => html`
-            <th key=${key} scope="col" class=${rank} aria-sort=${by === key ? (descending ? 'descending' : 'ascending') : undefined}>
-              <a href=${hash({ sort: by === key && !descending ? `-${key}` : key })}>${title}<span class="sort" aria-hidden="true" /></a>
+            <th key=${key} scope="col" class=${rank} aria-sort=${by === key
+              ? (descending ? 'descending' : 'ascending') : undefined}>
+              <a href=${hash({ sort: by === key && !descending ? `-${key}` : key })}>${title}
+                <span class="sort" aria-hidden="true" /></a>
             </th>`)}
         </tr></thead>
         <tbody>
@@ -122,12 +131,14 @@ function Table({ people, sort, hash, loading }) {
             <tr key=${person.id}>
               <th scope="row"><div class="person">
                 <${Avatar} ...${person} />
-                <span class="names"><a class="stretched" href=${personHash(person.id)}><bdi>${person.name || person.email || person.id}</bdi></a>
+                <span class="names"><a class="stretched" href=${personHash(person.id)}><bdi>
+                  ${person.name || person.email || person.id}</bdi></a>
                   <bdi class="quiet narrow-only">${person.email}</bdi></span>
               </div></th>
               <td class="wide"><bdi>${person.email ?? html`<span class="quiet">none</span>`}</bdi></td>
               <td><span class="badges">${person.grants.map((grant) => html`
-                <span key=${grant.client_id} title=${grant.explanation}><${State} state=${grant.state} />${person.grants.length > 1
+                <span key=${grant.client_id} title=${grant.explanation}><${State} state=${grant.state} />
+                  ${person.grants.length > 1
                   && html` <small class="quiet">${grant.client ?? 'a former client'}</small>`}</span>`)}
                 ${person.grants.length === 0 && html`<span class="quiet">no grant</span>`}</span></td>
               <td class="wide"><${Time} at=${latest(person.grants, 'connected_at')} /></td>
@@ -156,6 +167,7 @@ function NobodyHere({ all, page, total, hash }) {
     return html`<${Empty} title="Nobody has connected yet">
       Invite somebody, or let your app send a code to <code>/v1/exchange</code>.</${Empty}>`;
   }
-  if (total > 0 && page > 1) return html`<${Empty} title="This page is empty"><a href=${hash({})}>Back to the first</a></${Empty}>`;
+  if (total > 0 && page > 1) return html`<${Empty} title="This page is empty"><a href=${hash({})}>Back to the
+    first</a></${Empty}>`;
   return html`<${Empty} title="Nobody matches"><a href="#/people">Show all ${number(all)}</a></${Empty}>`;
 }

@@ -46,22 +46,27 @@ export default function Person({ segments: [id, tab = ''], query }) {
       <div class="grow">
         <h1><bdi>${found.name || found.email || found.id}</bdi></h1>
         <p class="facts quiet">
-          <span><bdi>${found.email ?? 'no e-mail address'}</bdi>${found.email && !found.email_verified ? ' (not verified)' : ''}</span>
+          <span><bdi>${found.email ?? 'no e-mail address'}</bdi>
+            ${found.email && !found.email_verified ? ' (not verified)' : ''}</span>
           ${found.hd && html`<span>of <bdi>${found.hd}</bdi></span>`}
           <span>id <code>${found.id}</code></span>
           <span>since <${Time} at=${found.created_at} /></span>
         </p>
       </div>
-      <button type="button" class="danger-quiet" disabled=${found.grants.length === 0} onClick=${() => setForgetting({})}>Forget…</button>
+      <button type="button" class="danger-quiet" disabled=${found.grants.length === 0}
+        onClick=${() => setForgetting({})}>Forget…</button>
     </header>
     <nav class="tabs" aria-label="About this person">
       ${TABS.map(([key, title]) => html`
-        <a key=${key} href=${`${personHash(id)}${key && `/${key}`}`} aria-current=${key === tab ? 'page' : undefined}>${title}</a>`)}
+        <a key=${key} href=${`${personHash(id)}${key && `/${key}`}`}
+          aria-current=${key === tab ? 'page' : undefined}>${title}</a>`)}
     </nav>
     <${Failure} problem=${person.problem} retry=${person.reload} />
-    <${Shown} person=${found} query=${query} reload=${person.reload} onForget=${(client) => setForgetting({ client })} />
+    <${Shown} person=${found} query=${query} reload=${person.reload}
+      onForget=${(client) => setForgetting({ client })} />
     ${forgetting && html`
-      <${ForgetDialog} person=${found} client=${forgetting.client} onClose=${() => setForgetting(null)} onDone=${person.reload} />`}`;
+      <${ForgetDialog} person=${found} client=${forgetting.client} onClose=${() => setForgetting(null)}
+        onDone=${person.reload} />`}`;
 }
 
 function History({ person }) {

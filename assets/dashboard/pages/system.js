@@ -2,13 +2,16 @@
 
 import { html, useState } from '../vendor/preact.js';
 import { address, useLoad } from '../api.js';
-import { Card, Empty, Failure, Icon, Loading, Time, bytes, capital, exact, skewWords, span, useNow, useReady } from '../ui.js';
+import {
+  Card, Empty, Failure, Icon, Loading, Time, bytes, capital, exact, skewWords, span, useNow, useReady,
+} from '../ui.js';
 
 export default function System() {
   const status = useLoad(address(['status']));
   const session = useLoad(address(['dashboard']));
   const configuration = useLoad(address(['configuration']));
-  useReady((status.data || status.problem) && (configuration.data || configuration.problem) && (session.data || session.problem));
+  useReady((status.data || status.problem) && (configuration.data || configuration.problem) &&
+    (session.data || session.problem));
   return html`
     <header class="page-head"><h1>System</h1></header>
     <${Failure} problem=${status.problem} retry=${status.reload} />
@@ -32,7 +35,8 @@ function Running({ status }) {
       <dl class="facts-list">
         <div><dt>Running for</dt><dd title=${exact(status.started_at)}>${span(Math.max(0, uptime))}</dd></div>
         <div><dt>Google’s keys</dt><dd class=${google.keys_loaded ? '' : 'bad'}>${google.keys_loaded
-          ? html`fetched <${Time} at=${google.keys_fetched_at} />, fresh until <${Time} at=${google.keys_fresh_until} />`
+          ? html`fetched <${Time} at=${google.keys_fetched_at} />, fresh
+            until <${Time} at=${google.keys_fresh_until} />`
           : 'not loaded: nobody can sign in'}</dd></div>
         <div><dt>Clock</dt><dd>${capital(skewWords(google.clock_skew_seconds))}</dd></div>
         ${google.last_error && html`<div><dt>Last trouble</dt><dd class="bad">${google.last_error}</dd></div>`}
@@ -42,7 +46,8 @@ function Running({ status }) {
 
 const Vault = ({ vault }) => html`
   <${Card} id="vault" title="Vault">
-    ${vault.failed && html`<p class="cause state-dead">The disk has failed and nothing is written any more. Look at the log, make room or replace the disk,
+    ${vault.failed && html`<p class="cause state-dead">The disk has failed and nothing is written any more.
+      Look at the log, make room or replace the disk,
       then start locum again.</p>`}
     <dl class="facts-list">
       <div><dt>Size</dt><dd>${bytes(vault.size)}</dd></div>
@@ -56,9 +61,11 @@ const Vault = ({ vault }) => html`
 const Session = ({ session }) => html`
   <${Card} id="session" title="This session">
     <dl class="facts-list">
-      <div><dt>Signed in</dt><dd>${session.signed_in_as === 'link' ? 'by a one-time link' : html`as <bdi>${session.signed_in_as}</bdi>`},
+      <div><dt>Signed in</dt><dd>${session.signed_in_as === 'link' ? 'by a one-time link'
+        : html`as <bdi>${session.signed_in_as}</bdi>`},
         ${' '}<${Time} at=${session.signed_in_at} /></dd></div>
-      <div><dt>Ends</dt><dd><${Time} at=${session.ends_at} />, or when idle <${Time} at=${session.idle_ends_at} /></dd></div>
+      <div><dt>Ends</dt><dd><${Time} at=${session.ends_at} />, or when
+        idle <${Time} at=${session.idle_ends_at} /></dd></div>
     </dl>
   </${Card}>`;
 
@@ -68,20 +75,24 @@ function Configuration({ configuration }) {
   const [text, setText] = useState('');
   const [changed, setChanged] = useState(false);
   const { file, values, warnings } = configuration;
-  const shown = values.filter(({ key, source }) => key.includes(text.trim()) && (!changed || source !== 'default'));
+  const shown = values.filter(({ key, source }) => key.includes(text.trim()) &&
+    (!changed || source !== 'default'));
   return html`
     ${warnings.length > 0 && html`
       <${Card} id="warnings" title="Warnings">
-        <ul class="checklist">${warnings.map((warning) => html`<li key=${warning} class="warning"><${Icon} name="notice" /><div>${warning}</div></li>`)}</ul>
+        <ul class="checklist">${warnings.map((warning) => html`<li key=${warning} class="warning">
+          <${Icon} name="notice" /><div>${warning}</div></li>`)}</ul>
       </${Card}>`}
     <section class="card flush" aria-labelledby="configuration">
       <header class="card-head">
         <h2 id="configuration">Configuration</h2>
         <span class="quiet">${file ? html`<code dir="ltr">${file}</code>` : 'no file'}</span>
         <span class="buttons">
-          <label class="check"><input type="checkbox" checked=${changed} onChange=${(event) => setChanged(event.currentTarget.checked)} />
+          <label class="check"><input type="checkbox" checked=${changed}
+            onChange=${(event) => setChanged(event.currentTarget.checked)} />
             <span>Only what was set</span></label>
-          <input type="search" aria-label="Search the configuration" placeholder="Key" dir="ltr" value=${text} onInput=${(event) => setText(event.currentTarget.value)} />
+          <input type="search" aria-label="Search the configuration" placeholder="Key" dir="ltr" value=${text}
+            onInput=${(event) => setText(event.currentTarget.value)} />
         </span>
       </header>
       ${shown.length === 0 ? html`<${Empty} title="No such value" />` : html`
@@ -90,7 +101,8 @@ function Configuration({ configuration }) {
           <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">From</th></tr></thead>
           <tbody>${shown.map(({ key, value, source, secret }) => html`
             <tr key=${key}><th scope="row"><code>${key}</code></th>
-              <td>${secret ? html`<span class="quiet">secret, not shown</span>` : html`<code dir="auto">${shownValue(value)}</code>`}</td>
+              <td>${secret ? html`<span class="quiet">secret, not shown</span>`
+                : html`<code dir="auto">${shownValue(value)}</code>`}</td>
               <td class=${source === 'default' ? 'quiet' : ''}>${source}</td></tr>`)}</tbody>
         </table>`}
     </section>`;

@@ -1,27 +1,30 @@
 // A person's app data in Drive, folder by folder: looked at, downloaded, uploaded, deleted.
 //
-// Nothing is overwritten or deleted that is not what was seen: each change demands the entity tag of the listing.
+// Nothing is overwritten or deleted that is not what was seen: each change demands the entity tag that the
+// listing gave.
 
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
-import { address, call, send } from '../api.js';
+import { address, call, send, withQuery } from '../api.js';
 import { ConfirmDialog } from '../forms.js';
-import { Choice, Empty, Failure, Icon, Loading, Time, bytes, count, hashOf, personHash, useReady } from '../ui.js';
+import { Choice, Empty, Failure, Icon, Loading, Time, bytes, count, personHash, useReady } from '../ui.js';
 import { Uploads, useUploads } from './uploads.js';
 
 const SCOPE = 'https://www.googleapis.com/auth/drive.appdata';
 const PAGE = 1000;
 
 export function AppData({ person, query }) {
-  const clients = person.grants.filter((grant) => grant.client && grant.scopes.includes(SCOPE)).map((grant) => grant.client);
+  const clients = person.grants.filter((grant) => grant.client &&
+    grant.scopes.includes(SCOPE)).map((grant) => grant.client);
   useReady(clients.length === 0);
   const client = clients.includes(query.get('client')) ? query.get('client') : clients[0];
   if (clients.length === 0) {
     return html`<div class="card"><${Empty} title="No access to app data">
-      No grant of this person covers <code>drive.appdata</code>. Make a connect link that asks for it.</${Empty}></div>`;
+      No grant of this person covers <code>drive.appdata</code>. Make a connect link that asks for
+        it.</${Empty}></div>`;
   }
   const folder = query.get('folder') ?? '';
   const base = `${personHash(person.id)}/app-data`;
-  const hash = (changes) => hashOf(base, { client: clients.length > 1 ? client : '', folder, ...changes });
+  const hash = (changes) => withQuery(base, { client: clients.length > 1 ? client : '', folder, ...changes });
   return html`<${Browser} key=${`${client} ${folder}`} ...${{ person, clients, client, folder, hash }} />`;
 }
 
@@ -31,7 +34,8 @@ function useListing(person, client, folder) {
   const more = async (cursor) => {
     setState((before) => ({ ...before, loading: true, problem: null }));
     try {
-      const page = await call('GET', address(['users', person.id, 'app-data'], { client, prefix: folder, limit: PAGE, cursor }));
+      const page = await call('GET', address(['users', person.id, 'app-data'], { client, prefix: folder,
+        limit: PAGE, cursor }));
       setState((before) => ({
         entries: cursor ? [...before.entries, ...page.entries] : page.entries,
         next: page.next,
@@ -81,7 +85,8 @@ function Browser({ person, clients, client, folder, hash }) {
 
   // What is there already is replaced only when that was said.
   const add = (list) => {
-    const chosen = [...list].map((file) => ({ file, existing: files.find((entry) => entry.addressable && entry.path === folder + file.name) }));
+    const chosen = [...list].map((file) => ({ file, existing: files.find((entry) => entry.addressable &&
+      entry.path === folder + file.name) }));
     const upload = ({ file, existing }) => uploads.start(file, target(folder + file.name), existing?.etag);
     chosen.filter(({ existing }) => !existing).forEach(upload);
     const conflicts = chosen.filter(({ existing }) => existing);
@@ -109,9 +114,11 @@ function Browser({ person, clients, client, folder, hash }) {
         <${Path} folder=${folder} hash=${hash} />
         <span class="buttons">
           ${clients.length > 1 && html`
-            <${Choice} label="Client" value=${client} onChange=${(name) => location.assign(hash({ client: name, folder: '' }))}
+            <${Choice} label="Client" value=${client}
+              onChange=${(name) => location.assign(hash({ client: name, folder: '' }))}
               options=${clients.map((name) => [name, name])} />`}
-          <input ref=${input} class="visually-hidden" id="upload" type="file" multiple tabIndex="-1" aria-label="Files to upload" onChange=${choose} />
+          <input ref=${input} class="visually-hidden" id="upload" type="file" multiple tabIndex="-1"
+            aria-label="Files to upload" onChange=${choose} />
           <button type="button" class="primary small" onClick=${() => input.current.click()}>Upload</button>
         </span>
       </header>
@@ -122,14 +129,16 @@ function Browser({ person, clients, client, folder, hash }) {
         <${Empty} title=${folder ? 'Nothing in this folder' : 'No app data yet'}>
           What the app writes for this person appears here. Drop files here to add some.</${Empty}>`}
       ${!nothing && html`<${Files} ...${{ folders, files, folder, hash, target }} onDelete=${setDeleted} />`}
-      ${listing.next && html`<div class="more"><button type="button" class="small" disabled=${listing.loading} onClick=${listing.more}>
+      ${listing.next && html`<div class="more"><button type="button" class="small" disabled=${listing.loading}
+        onClick=${listing.more}>
         ${listing.loading ? 'Loading…' : 'Load more'}</button></div>`}
     </section>
     ${deleted && html`
       <${ConfirmDialog} title="Delete this file?" words="Delete"
         action=${() => send('DELETE', target(deleted.path), { headers: { 'If-Match': deleted.etag } })}
         onClose=${() => setDeleted(null)} onDone=${() => { setDeleted(null); listing.reload(); }}>
-        <p><bdi><strong>${deleted.path}</strong></bdi> (${bytes(deleted.size)}) is deleted from the person’s Drive. A mirror of it
+        <p><bdi><strong>${deleted.path}</strong></bdi> (${bytes(deleted.size)}) is deleted from the person’s
+          Drive. A mirror of it
           deletes its copy too, and keeps a version.</p>
       </${ConfirmDialog}>`}
     ${replaced && html`
@@ -137,7 +146,8 @@ function Browser({ person, clients, client, folder, hash }) {
         action=${async () => replaced.conflicts.forEach(replaced.upload)}
         onClose=${() => setReplaced(null)} onDone=${() => setReplaced(null)}>
         <p>There is already:</p>
-        <ul>${replaced.conflicts.map(({ file }) => html`<li key=${file.name}><bdi>${file.name}</bdi></li>`)}</ul>
+        <ul>${replaced.conflicts.map(({ file }) => html`<li key=${file.name}><bdi>${file.name}</bdi></li>`)}
+          </ul>
       </${ConfirmDialog}>`}`;
 }
 
@@ -156,23 +166,30 @@ function Path({ folder, hash }) {
 const Files = ({ folders, files, folder, hash, target, onDelete }) => html`
   <table class="files">
     <caption class="visually-hidden">Files and folders</caption>
-    <thead><tr><th scope="col">Name</th><th scope="col" class="number">Size</th><th scope="col" class="wide">Changed</th>
+    <thead><tr><th scope="col">Name</th><th scope="col" class="number">Size</th>
+      <th scope="col" class="wide">Changed</th>
       <th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
     <tbody>
       ${folders.map(({ name, files, size }) => html`
         <tr key=${`folder ${name}`}>
-          <th scope="row"><span class="named"><${Icon} name="folder" /><a href=${hash({ folder: `${folder}${name}/` })}><bdi>${name}</bdi></a></span></th>
-          <td class="number">${bytes(size)}</td><td class="quiet wide">${count(files, 'file')}</td><td /></tr>`)}
+          <th scope="row"><span class="named"><${Icon} name="folder" />
+            <a href=${hash({ folder: `${folder}${name}/` })}><bdi>${name}</bdi></a></span></th>
+          <td class="number">${bytes(size)}</td><td class="quiet wide">${count(files, 'file')}</td><td />
+            </tr>`)}
       ${files.map((entry) => html`
         <tr key=${entry.id}>
-          <th scope="row"><span class="named"><${Icon} name="file" /><bdi>${entry.path.slice(folder.length)}</bdi>
-            ${!entry.addressable && html`<span class="badge plain" title="Another file of the same path, changed later, is what the path leads to">hidden</span>`}</span></th>
+          <th scope="row"><span class="named"><${Icon} name="file" /><bdi>${entry.path.slice(folder.length)}
+            </bdi>
+            ${!entry.addressable && html`<span class="badge plain"
+              title="Another file of the same path, changed later, is what the path leads to">hidden</span>`}
+                </span></th>
           <td class="number">${entry.size === null ? '' : bytes(entry.size)}</td>
           <td class="wide"><${Time} at=${entry.modified} /></td>
           <td class="row-actions">${entry.kind === 'file' && entry.addressable && html`
             <a class="button small" href=${target(entry.path)} download=${entry.path.split('/').at(-1)}
               aria-label=${`Download ${entry.path}`}>Download</a>
-            <button type="button" class="small danger-quiet" aria-label=${`Delete ${entry.path}`} onClick=${() => onDelete(entry)}>Delete</button>`}</td>
+            <button type="button" class="small danger-quiet" aria-label=${`Delete ${entry.path}`}
+              onClick=${() => onDelete(entry)}>Delete</button>`}</td>
         </tr>`)}
     </tbody>
   </table>`;

@@ -31,7 +31,8 @@ export function ForgetDialog({ person, client, onClose, onDone }) {
     return html`
       <${Dialog} title="Forgotten" onClose=${close}>
         <div class="dialog-body"><${Outcome} done=${done} /></div>
-        <footer class="dialog-foot"><button type="button" class="primary" autofocus onClick=${close}>Done</button></footer>
+        <footer class="dialog-foot"><button type="button" class="primary" autofocus
+          onClick=${close}>Done</button></footer>
       </${Dialog}>`;
   }
   return html`
@@ -44,23 +45,28 @@ export function ForgetDialog({ person, client, onClose, onDone }) {
       ${!preview.data && !preview.problem && html`<${Loading} />`}
       ${preview.data && html`
         <ul class="consequences" aria-live="polite">
-          <li>The tokens of <strong>${list(preview.data.would_forget)}</strong> are deleted here, with the person’s sessions
+          <li>The tokens of <strong>${list(preview.data.would_forget)}</strong> are deleted here, with the
+            person’s sessions
             ${client ? '' : ', what is known of them,'} and what mirrors kept.</li>
           <li>${preview.data.would_revoke ? 'Google is told to revoke: the app loses its access there.'
             : 'Google is not told: the person’s account goes on listing the app.'}</li>
           ${preview.data.would_also_end.length > 0 && html`
-            <li class="bad"><strong>${list(preview.data.would_also_end)}</strong> ends too, since it shares the Google project.</li>`}
+            <li class="bad"><strong>${list(preview.data.would_also_end)}</strong> ends too, since it shares
+              the Google project.</li>`}
           <li>It cannot be undone. The person can connect again.</li>
         </ul>`}
-      <${Field} label="At Google" control=${(ids) => html`<${Select} ...${ids} value=${revoke} onChange=${setRevoke} options=${AT_GOOGLE} />`} />
+      <${Field} label="At Google" control=${(ids) => html`
+        <${Select} ...${ids} value=${revoke} onChange=${setRevoke} options=${AT_GOOGLE} />`} />
     </${ConfirmDialog}>`;
 }
 
 function Outcome({ done }) {
   return html`
-    <p>${done.forgotten.length > 0 ? html`The grant of <strong>${list(done.forgotten)}</strong> is forgotten.` : ''}
+    <p>${done.forgotten.length > 0 ? html`The grant of <strong>${list(done.forgotten)}</strong> is forgotten.`
+      : ''}
       ${done.revoked ? ' Google has revoked it.' : ''}</p>
     ${done.also_ended.length > 0 && html`<p><strong>${list(done.also_ended)}</strong> ended with it.</p>`}
-    ${done.pending && html`<p>Google cannot be reached at the moment. The tokens are unusable here from now on, and are revoked and
+    ${done.pending && html`<p>Google cannot be reached at the moment. The tokens are unusable here from now
+      on, and are revoked and
       deleted as soon as Google answers.</p>`}`;
 }

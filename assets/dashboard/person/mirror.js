@@ -1,9 +1,11 @@
-// How a person's mirror stands: the last run, a run now, what waits to be accepted, the versions that were kept.
+// How a person's mirror stands: the last run, a run now, what waits to be accepted, the kept versions.
 
 import { html, useEffect, useState } from '../vendor/preact.js';
-import { address, call, useLoad } from '../api.js';
+import { address, call, useLoad, withQuery } from '../api.js';
 import { ConfirmDialog, Field, useAction } from '../forms.js';
-import { Choice, Empty, Failure, Loading, Time, bytes, capital, count, hashOf, number, personHash, span, useReady } from '../ui.js';
+import {
+  Choice, Empty, Failure, Loading, Time, bytes, capital, count, number, personHash, span, useReady,
+} from '../ui.js';
 import { Report, actionWords, doneWords } from './report.js';
 
 const DIRECTIONS = { pull: 'Drive to folder', push: 'folder to Drive', both: 'both ways' };
@@ -25,8 +27,10 @@ export function Mirror({ person, query }) {
     <${Failure} problem=${mirrors.problem} retry=${mirrors.reload} />
     ${!mirrors.data && !mirrors.problem && html`<${Loading} lines=${4} />`}
     ${clients.length > 1 && html`
-      <div class="toolbar"><${Choice} label="Client" value=${client} options=${clients.map((name) => [name, name])}
-        onChange=${(name) => location.assign(hashOf(`${personHash(person.id)}/mirror`, { client: name }))} /></div>`}
+      <div class="toolbar"><${Choice} label="Client" value=${client}
+        options=${clients.map((name) => [name, name])}
+        onChange=${(name) => location.assign(withQuery(`${personHash(person.id)}/mirror`, { client: name }))} />
+          </div>`}
     ${mirrors.data && (client ? html`<${OneMirror} key=${client} ...${{ person, client }} />` : html`
       <div class="card"><${Empty} title="No mirror">
         A mirror keeps this person’s app data and a folder on the server alike. The owner sets one up with a
@@ -52,7 +56,8 @@ function Standing({ person, mirror }) {
   const state = mirror.data;
   const [report, setReport] = useState(null);
   const [accepting, setAccepting] = useState(false);
-  const run = (options) => call('POST', address(['users', person.id, 'mirror'], { client: state.client, ...options }));
+  const run = (options) => call('POST', address(['users', person.id, 'mirror'], { client: state.client,
+    ...options }));
   const running = useAction(async (options) => {
     setReport(null);
     try {
@@ -75,19 +80,25 @@ function Standing({ person, mirror }) {
         <h2 id="mirror"><code dir="auto">${state.folder}</code></h2>
         ${held ? html`<span class="badge state-needs_consent">Waits for you</span>`
           : state.running ? html`<span class="badge state-active">Running</span>`
-            : last?.failed || last?.stopped ? html`<span class="badge state-dead">Stopped</span>` : html`<span class="badge state-active">In order</span>`}
+            : last?.failed || last?.stopped ? html`<span class="badge state-dead">Stopped</span>`
+              : html`<span class="badge state-active">In order</span>`}
         <span class="buttons">
-          <button type="button" class="small" disabled=${running.busy || state.running} onClick=${() => running.run({ dry_run: true })}>Dry run</button>
-          <button type="button" class="small primary" disabled=${running.busy || state.running} onClick=${() => running.run({})}>Run now</button>
+          <button type="button" class="small" disabled=${running.busy || state.running}
+            onClick=${() => running.run({ dry_run: true })}>Dry run</button>
+          <button type="button" class="small primary" disabled=${running.busy || state.running}
+            onClick=${() => running.run({})}>Run now</button>
         </span>
       </header>
       ${held && html`
-        <p class="cause state-needs_consent">${heldWords} Look at a dry run, then accept it. <button type="button" class="small" disabled=${running.busy} onClick=${() => setAccepting(true)}>Accept and run…</button></p>`}
+        <p class="cause state-needs_consent">${heldWords} Look at a dry run, then accept
+          it. <button type="button" class="small" disabled=${running.busy}
+            onClick=${() => setAccepting(true)}>Accept and run…</button></p>`}
       ${(last?.failed ?? last?.stopped) && html`<p class="cause state-dead">${last.failed ?? last.stopped}</p>`}
       ${state.running && html`<${Progress} running=${state.running} />`}
       <${Failure} problem=${running.problem} />
       <dl class="fact-columns">
-        <div><dt>Direction</dt><dd>${capital(DIRECTIONS[state.direction] ?? state.direction)}, every ${span(state.interval)}</dd></div>
+        <div><dt>Direction</dt><dd>${capital(DIRECTIONS[state.direction] ?? state.direction)},
+          every ${span(state.interval)}</dd></div>
         <div><dt>Client</dt><dd>${state.client}</dd></div>
         <div><dt>Last run</dt><dd><${Time} at=${state.last_run_at} /></dd></div>
         <div><dt>Both sides alike</dt><dd><${Time} at=${state.last_ok_at} /></dd></div>
@@ -112,9 +123,11 @@ function Standing({ person, mirror }) {
 
 const Progress = ({ running }) => html`
   <div class="row" role="status">
-    <progress max=${running.of_bytes || 1} value=${running.of_bytes ? running.bytes : undefined} aria-label="Run of the mirror" />
+    <progress max=${running.of_bytes || 1} value=${running.of_bytes ? running.bytes : undefined}
+      aria-label="Run of the mirror" />
     <span class="quiet">${running.of_files
-      ? `${number(running.files)} of ${count(running.of_files, 'file')}, ${bytes(running.bytes)} of ${bytes(running.of_bytes)}`
+      ? `${number(running.files)} of ${count(running.of_files,
+        'file')}, ${bytes(running.bytes)} of ${bytes(running.of_bytes)}`
       : 'Both sides are compared…'}</span>
   </div>`;
 
@@ -131,16 +144,21 @@ function Versions({ person, client }) {
       ${kept.length > 0 && html`
         <table>
           <caption class="visually-hidden">Kept versions, newest first</caption>
-          <thead><tr><th scope="col">File</th><th scope="col" class="number wide">Size</th><th scope="col">Kept</th><th scope="col" class="wide">Why</th>
+          <thead><tr><th scope="col">File</th><th scope="col" class="number wide">Size</th>
+            <th scope="col">Kept</th><th scope="col" class="wide">Why</th>
             <th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
           <tbody>${kept.map((version) => html`
-            <tr key=${version.id}><th scope="row"><bdi>${version.path}</bdi></th><td class="number wide">${bytes(version.size)}</td>
-              <td><${Time} at=${version.kept_at} /></td><td class="wide">${version.why.replaceAll('_', ' ')}</td>
-              <td class="row-actions"><button type="button" class="small" aria-label=${`Restore ${version.path}`}
+            <tr key=${version.id}><th scope="row"><bdi>${version.path}</bdi></th><td class="number wide">
+              ${bytes(version.size)}</td>
+              <td><${Time} at=${version.kept_at} /></td><td class="wide">${version.why.replaceAll('_', ' ')}
+                </td>
+              <td class="row-actions"><button type="button" class="small"
+                aria-label=${`Restore ${version.path}`}
                 onClick=${() => setChosen(version)}>Restore…</button></td></tr>`)}</tbody>
         </table>`}
       ${chosen && html`
-        <${RestoreDialog} ...${{ person, client }} version=${chosen} onClose=${() => setChosen(null)} onDone=${versions.reload} />`}
+        <${RestoreDialog} ...${{ person, client }} version=${chosen} onClose=${() => setChosen(null)}
+          onDone=${versions.reload} />`}
     </section>`;
 }
 
@@ -149,11 +167,14 @@ function RestoreDialog({ person, client, version, onClose, onDone }) {
   const restore = () => call('POST', address(['users', person.id, 'mirror', 'versions', version.id, 'restore'],
     { client, to: to === version.path ? null : to }));
   return html`
-    <${ConfirmDialog} title="Restore this version?" words="Restore" dangerous=${false} action=${restore} onClose=${onClose}
+    <${ConfirmDialog} title="Restore this version?" words="Restore" dangerous=${false} action=${restore}
+      onClose=${onClose}
       onDone=${() => { onClose(); onDone(); }}>
-      <p>The content from <${Time} at=${version.kept_at} /> (${bytes(version.size)}) is put into the folder. What is there now under that
+      <p>The content from <${Time} at=${version.kept_at} /> (${bytes(version.size)}) is put into the folder.
+        What is there now under that
         name is kept as a version; the next run brings it to Drive where the direction allows.</p>
       <${Field} label="Where to" hint="Below the mirror’s folder." control=${(ids) => html`
-        <input ...${ids} type="text" dir="auto" value=${to} onInput=${(event) => setTo(event.currentTarget.value)} />`} />
+        <input ...${ids} type="text" dir="auto" value=${to}
+          onInput=${(event) => setTo(event.currentTarget.value)} />`} />
     </${ConfirmDialog}>`;
 }

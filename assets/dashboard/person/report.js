@@ -42,9 +42,12 @@ export function Report({ report }) {
       ${!report.dry_run && !report.held && html`<p>${doneWords(report.done)}</p>`}
       ${report.planned_total === 0 && html`<p class="quiet">Nothing to do: both sides are alike.</p>`}
       ${report.planned.length > 0 && html`
-        <ol class="plan scroll" tabIndex="0" aria-label="Planned actions">${report.planned.map((action, index) => html`
-          <li key=${index}>${actionWords(action)}${action.from && html` <span class="quiet">from <bdi>${action.from}</bdi></span>`}</li>`)}</ol>`}
-      ${report.planned_total > report.planned.length && html`<p class="quiet">and ${number(report.planned_total - report.planned.length)} more</p>`}
+        <ol class="plan scroll" tabIndex="0" aria-label="Planned actions">
+          ${report.planned.map((action, index) => html`
+          <li key=${index}>${actionWords(action)}${action.from &&
+            html` <span class="quiet">from <bdi>${action.from}</bdi></span>`}</li>`)}</ol>`}
+      ${report.planned_total > report.planned.length && html`
+        <p class="quiet">and ${number(report.planned_total - report.planned.length)} more</p>`}
       ${report.problems.length > 0 && html`
         <h3>${count(report.problems.length, 'file')} to look at</h3>
         <ul>${report.problems.map(({ path, matter, note }, index) => html`

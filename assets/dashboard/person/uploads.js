@@ -12,7 +12,8 @@ export function useUploads(onDone) {
   finished.current = onDone;
   useEffect(() => () => running.current.forEach((request) => request.abort()), []);
 
-  const change = (id, changes) => setUploads((all) => all.map((one) => (one.id === id ? { ...one, ...changes } : one)));
+  const change = (id, changes) => setUploads((all) => all.map((one) => (one.id === id ? { ...one, ...changes }
+    : one)));
   const remove = (id) => {
     running.current.get(id)?.abort();
     running.current.delete(id);
@@ -48,7 +49,8 @@ function problemIn(request) {
   try {
     return new Problem(JSON.parse(request.responseText));
   } catch {
-    return new Problem({ title: 'The upload failed', detail: 'Nothing was stored. Try again.', status: request.status });
+    return new Problem({ title: 'The upload failed', detail: 'Nothing was stored. Try again.',
+      status: request.status });
   }
 }
 
@@ -57,9 +59,12 @@ export const Uploads = ({ uploads: { uploads, remove } }) => (uploads.length ===
     ${uploads.map(({ id, name, size, sent, problem }) => html`
       <li key=${id}>
         <div class="row"><bdi class="grow">${name}</bdi>
-          ${!problem && html`<span class="quiet">${sent < size ? `${bytes(sent)} of ${bytes(size)}` : 'Google is storing it…'}</span>`}
-          <button type="button" class="plain" aria-label=${`${problem ? 'Dismiss' : 'Cancel'} ${name}`} onClick=${() => remove(id)}>
+          ${!problem && html`<span class="quiet">${sent < size ? `${bytes(sent)} of ${bytes(size)}`
+            : 'Google is storing it…'}</span>`}
+          <button type="button" class="plain" aria-label=${`${problem ? 'Dismiss' : 'Cancel'} ${name}`}
+            onClick=${() => remove(id)}>
             <${Icon} name="close" /></button></div>
-        ${problem ? html`<${Failure} problem=${problem} />` : html`<progress max=${size || 1} value=${sent} aria-label=${`Upload of ${name}`} />`}
+        ${problem ? html`<${Failure} problem=${problem} />`
+          : html`<progress max=${size || 1} value=${sent} aria-label=${`Upload of ${name}`} />`}
       </li>`)}
   </ul>`);
