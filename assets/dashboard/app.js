@@ -1,7 +1,7 @@
 // The frame around the pages: where one is (location.hash), the header, the navigation.
 
 import {
-  html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState,
+  html, render, useCallback, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState,
 } from './vendor/preact.js';
 import { Problem, address, call, feedState, leave, startFeed, useSignal, whenReachable } from './api.js';
 import { Banner, Failure, Icon, Loading, ReadinessProvider } from './ui.js';
@@ -145,6 +145,7 @@ function App() {
   }, []);
 
   useLayoutEffect(() => setReadyKey(null), [partKey]);
+  const setPartReady = useCallback(() => setReadyKey(partKey), [partKey]);
   const shown = useRef(pageKey);
   useLayoutEffect(() => {
     document.title = `${place.page.title} · locum`;
@@ -167,7 +168,7 @@ function App() {
       data-ready=${readyKey === partKey ? '' : undefined}>
       <${Banner} />
       <${Failure} problem=${problem} />
-      <${ReadinessProvider} value=${() => setReadyKey(partKey)}>
+      <${ReadinessProvider} value=${setPartReady}>
         <${Page} key=${pageKey} place=${place} />
       </${ReadinessProvider}>
     </main>`;

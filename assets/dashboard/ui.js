@@ -49,10 +49,11 @@ export const exact = (at) => exactTime.format(new Date(at));
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+// `seconds` is Google's time less ours.
 export function skewWords(seconds) {
   if (seconds === null) return 'not compared with Google’s yet';
   if (Math.abs(seconds) < 2) return 'in step with Google';
-  return `${span(Math.abs(seconds))} ${seconds > 0 ? 'ahead of' : 'behind'} Google`;
+  return `${span(Math.abs(seconds))} ${seconds > 0 ? 'behind' : 'ahead of'} Google`;
 }
 
 // ---- states of a grant
@@ -147,6 +148,7 @@ export const personHash = (id) => `#/people/${encodeURIComponent(id)}`;
 export function Who({ user }) {
   if (!user) return null;
   if (user.forgotten) return html`<span class="quiet">a forgotten person</span>`;
+  if (user.damaged) return html`<span class="quiet">a person whose row is damaged</span>`;
   return html`<a href=${personHash(user.id)}><bdi>${user.email ?? user.id}</bdi></a>`;
 }
 
@@ -160,7 +162,7 @@ export function useReady(ready) {
   const setReady = useContext(Readiness);
   useEffect(() => {
     if (ready) setReady();
-  }, [ready]);
+  }, [ready, setReady]);
 }
 
 // A problem as locum words it: what happened, what to do, and the id under which the log has the rest.

@@ -64,9 +64,14 @@ function Client({ client }) {
       ${live && html`<${Checks} title="Asked of Google just now" checks=${live} live />`}
       ${client.register.length > 0 && html`
         <h3>To register at Google</h3>
-        <ul class="register">${client.register.map(({ what, where, value }) => html`
-          <li key=${value}><strong>${what}</strong><span class="quiet block">${where}</span>
-            <${Copyable} text=${value} what=${what} /></li>`)}</ul>`}
+        <ul class="register">${client.register.map(({ source, what, where, value, note }, index) => html`
+          <li key=${index}>
+            <strong>${what}</strong>${source && html` <code class="tag">${source}</code>`}
+            <span class="quiet block">${where}</span>
+            <${Copyable} text=${value} what=${what} />
+            ${note && html`<p class="quiet">${note}</p>`}
+          </li>`)}
+        </ul>`}
     </section>`;
 }
 

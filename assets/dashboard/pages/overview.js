@@ -78,7 +78,7 @@ function People({ facts }) {
 
 // Where what is said can be looked into.
 function cureHash({ kind, user }) {
-  if (kind.startsWith('mirror_') && user) return `${personHash(user.id)}/mirror`;
+  if (kind.startsWith('mirror_')) return user ? `${personHash(user.id)}/mirror` : '#/activity?kind=mirror';
   if (user) return personHash(user.id);
   if (kind === 'client_paused') return '#/clients';
   if (kind === 'api_key_expires') return '#/keys';

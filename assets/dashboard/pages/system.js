@@ -99,11 +99,14 @@ function Configuration({ configuration }) {
         <table class="configuration">
           <caption class="visually-hidden">Values in force</caption>
           <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">From</th></tr></thead>
-          <tbody>${shown.map(({ key, value, source, secret }) => html`
-            <tr key=${key}><th scope="row"><code>${key}</code></th>
-              <td>${secret ? html`<span class="quiet">secret, not shown</span>`
+          <tbody>${shown.map(({ key, value, source, place, secret }) => html`
+            <tr key=${key}>
+              <th scope="row"><code>${key}</code></th>
+              <td>${secret ? html`<span class="quiet">${shownValue(value)}</span>`
                 : html`<code dir="auto">${shownValue(value)}</code>`}</td>
-              <td class=${source === 'default' ? 'quiet' : ''}>${source}</td></tr>`)}</tbody>
+              <td class=${source === 'default' ? 'quiet' : ''} title=${place}>${source}</td>
+            </tr>`)}
+          </tbody>
         </table>`}
     </section>`;
 }
