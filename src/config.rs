@@ -31,8 +31,9 @@ pub use read::Shown;
 pub use return_to::{AllowedReturn, ReturnAddress};
 pub use secret_source::{RootKeySource, RootSecret, SecretProblem, SecretSource};
 pub use sections::{
-    AppDataSection, Direction, GoogleSection, InvalidListen, LimitsSection, Listen, LogSection,
-    MetricsSection, MirrorSection, Rate, Server, SessionsSection, SignInSection, TokensSection, VaultSection,
+    AppDataSection, DashboardSection, Direction, GoogleSection, InvalidListen, LimitsSection, Listen,
+    LogSection, MetricsSection, MirrorSection, Rate, Server, SessionsSection, SignInSection, TokensSection,
+    VaultSection,
 };
 
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct Config {
     pub app_data: AppDataSection,
     /// Signing in by a browser.
     pub sign_in: SignInSection,
+    /// The owner's way into the dashboard.
+    pub dashboard: DashboardSection,
     /// Rate limits.
     pub limits: LimitsSection,
     /// Logs.

@@ -19,7 +19,7 @@
 //! | commands | [`cli`] | everything below, [`emulator`] |
 //! | HTTP | [`server`] | [`state`] and below |
 //! | | [`state`]: all services, built once | services and below |
-//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`api_keys`], [`provider`], [`app_data`], [`mirror`] | each other without circles, and below |
+//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`owner_sessions`], [`api_keys`], [`provider`], [`app_data`], [`mirror`] | each other without circles, and below |
 //! | doors | [`google`], [`vault`], [`config`] | ground; never each other |
 //! | stand-in | [`emulator`] | ground only; reached by [`cli`] and tests only |
 //! | ground | [`clock`], [`rng`], [`secret`], [`ids`], [`scopes`], [`grant`], [`jwt`], [`outbound`], [`lifecycle`], [`metrics`], [`telemetry`] | ground |
@@ -88,6 +88,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod mirror;
 pub mod outbound;
+pub mod owner_sessions;
 pub mod provider;
 pub mod rng;
 pub mod scopes;

@@ -9,11 +9,13 @@
 //! - an API key or session that reaches outside its bindings sees what it would see of nothing;
 //! - a request that panics, hangs up or is too slow harms no other.
 
+mod addresses;
 mod admin_peer;
 mod auth;
 mod body;
 mod client_address;
 mod context;
+mod dashboard;
 mod middleware;
 mod pages;
 mod problem;
@@ -35,8 +37,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::problem::Code;
 pub use self::routes::{
     ApiKeyStatus, ClientStatus, ConnectLinkMade, EntryKind, EntryPage, EntryView, GoogleStatus, GrantCount,
-    KeyUsers, KeyView, MirrorList, MirrorView, Pause, RemovedView, ReportView, Restored, Status, VaultStatus,
-    VersionList, VersionView, WrittenView,
+    KeyUsers, KeyView, LoginLinkMade, MirrorList, MirrorView, Pause, RemovedView, ReportView, Restored,
+    Status, VaultStatus, VersionList, VersionView, WrittenView,
 };
 
 use self::admin_peer::AdminRule;
@@ -82,6 +84,7 @@ pub struct RunningServer {
     /// The address of the metrics listener.
     pub metrics_address: Option<SocketAddr>,
     state: AppState,
+    context: web::Data<Context>,
     handles: Vec<ServerHandle>,
     tasks: Lifecycle,
     died: CancellationToken,
@@ -109,11 +112,12 @@ impl Server {
         }
         let rule = admin.as_ref().map(AdminRule::of).transpose()?;
         routes::remove_leftovers(state.vault.path());
-        let context = web::Data::new(Context::new(state.clone()));
+        let context = web::Data::new(Context::new(state.clone(), address));
         let mut running = RunningServer {
             address,
             metrics_address,
             handles: Vec::new(),
+            context: context.clone(),
             tasks: Lifecycle::new(),
             died: CancellationToken::new(),
             state,
@@ -186,6 +190,12 @@ impl RunningServer {
             died.cancel();
         });
         Ok(())
+    }
+
+    /// A one-time link that opens the dashboard, for whoever is the owner; `None` where browsers cannot reach
+    /// this server at an address that is known. It is a secret: for the owner's own terminal alone.
+    pub fn login_link(&self) -> Option<String> {
+        dashboard::login_link(&self.context).map(|(url, _)| url.into())
     }
 
     /// Resolves when the server cannot go on: a listener ended, or the disk failed under the vault. The

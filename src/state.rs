@@ -13,6 +13,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::mirror::{MirrorKeeper, Mirrors};
 use crate::outbound::{Limits, Outbound, TimeLimit};
+use crate::owner_sessions::OwnerSessions;
 use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
 use crate::sessions::Sessions;
@@ -49,6 +50,8 @@ pub struct AppState {
     pub users: Users,
     /// Session tokens for apps' users.
     pub sessions: Sessions,
+    /// The owner's browsers.
+    pub owner_sessions: OwnerSessions,
     /// What programs show.
     pub api_keys: ApiKeys,
     /// People's app data in Drive.
@@ -124,6 +127,9 @@ impl AppState {
         );
         let sessions = Sessions::load(config.clone(), vault.clone(), clock.clone(), &rng).await?;
         let api_keys = ApiKeys::load(vault.clone(), clock.clone(), rng.clone()).await?;
+        let owner_sessions =
+            OwnerSessions::load(config.clone(), vault.clone(), clock.clone(), rng.clone(), lifecycle.clone())
+                .await?;
         let app_data = AppData::new(
             config.app_data,
             drive(&config, &clock, &rng),
@@ -147,6 +153,7 @@ impl AppState {
             web_flow,
             users,
             sessions,
+            owner_sessions,
             api_keys,
             app_data,
             mirrors,
@@ -189,6 +196,11 @@ impl AppState {
         self.lifecycle.job("api-keys", A_MINUTE, A_MINUTE, move || {
             let api_keys = state.api_keys.clone();
             async move { report("api-keys", api_keys.save_last_uses().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("owner-sessions", A_MINUTE, A_MINUTE, move || {
+            let sessions = state.owner_sessions.clone();
+            async move { report("owner-sessions", sessions.upkeep_step().await) }
         });
         if !self.config.mirrors.is_empty() {
             let state = self.clone();

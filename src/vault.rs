@@ -21,6 +21,7 @@ mod grants;
 mod keyring;
 mod lock;
 mod mirrors;
+mod owner_sessions;
 mod redemptions;
 mod rows;
 mod schema;
@@ -46,6 +47,7 @@ pub use self::mirrors::{
     LocalMark, Mirror, MirrorBatch, MirrorContent, MirrorEntry, MirrorStage, MirrorVersion, NewMirrorVersion,
     RemoteRecord,
 };
+pub use self::owner_sessions::{OwnerSessionRecord, SignedInBy};
 pub use self::redemptions::{CodeMarks, NewRedemption, Redemption};
 pub use self::schema::SCHEMA_VERSION;
 pub use self::signing_keys::SigningKeyRecord;

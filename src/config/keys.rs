@@ -34,6 +34,7 @@ pub(super) enum Kind {
     LogFormat,
     LogFilter,
     AllowUsers,
+    Emails,
     ClientName,
     ClientId,
     ClientIds,
@@ -78,7 +79,7 @@ pub(super) const SECRET_FORMS: [(&str, &str); 5] = [
 ];
 
 /// The sections in the order of the example. `clients` and `mirror` are lists of tables.
-pub(super) const SECTIONS: [(&str, &str); 13] = [
+pub(super) const SECTIONS: [(&str, &str); 14] = [
     ("", "At the top of the file, before any section."),
     ("server", "The listener and its limits."),
     ("google", "The provider. Only tests and other OpenID providers need another value here."),
@@ -93,6 +94,10 @@ pub(super) const SECTIONS: [(&str, &str); 13] = [
     (
         "sign_in",
         "Signing in by a browser, at `/v1/sign-in`. It needs `server.public_url`, and a client with the source web.",
+    ),
+    (
+        "dashboard",
+        "The owner's way into the dashboard. `locum admin link` always works; a Google account only where it is listed here.",
     ),
     ("limits", "Rate limits."),
     ("log", "Logs go to standard error."),
@@ -129,9 +134,9 @@ macro_rules! keys {
 
 use Absent::{Default as D, Mistake as M, Nothing as N};
 use Kind::{
-    AllowUsers, ClientId, ClientIds, ClientName, Count, Direction, Duration as Time, Flag, Issuer, Listen,
-    LogFilter, LogFormat, LoopbackAddress, Networks, Origins, Path, PopupRedirect, RedirectUris, ReturnTo,
-    Scopes, Secret, Size, Sources, Url, User,
+    AllowUsers, ClientId, ClientIds, ClientName, Count, Direction, Duration as Time, Emails, Flag, Issuer,
+    Listen, LogFilter, LogFormat, LoopbackAddress, Networks, Origins, Path, PopupRedirect, RedirectUris,
+    ReturnTo, Scopes, Secret, Size, Sources, Url, User,
 };
 
 /// The most that a rate or a count may be where nothing narrower makes sense.
@@ -234,6 +239,16 @@ pub(super) const KEYS: &[Key] = keys! {
         "return_to": ReturnTo, D("[]"),
             "Where sites may have a browser sent back to: each entry allows its scheme, host and port, its path and the paths below it.";
     }
+    "dashboard" {
+        "emails": Emails, D("[]"),
+            "Google accounts whose holders may open the dashboard, by their verified address. They can do whatever the owner can.";
+        "client": ClientName, N("web-app"),
+            "The client by which they sign in. It needs the source web, and server.public_url must be set.";
+        "idle": Time { min: minutes(5), max: days(7) }, D("1h"),
+            "How long a browser stays signed in that does nothing.";
+        "absolute": Time { min: minutes(15), max: days(30) }, D("7d"),
+            "How long a browser stays signed in at most.";
+    }
     "limits" {
         "enabled": Flag, D("true"),
             "Whether rates are limited.";
@@ -322,6 +337,7 @@ impl Kind {
             Self::AllowUsers => {
                 "\"anyone\", or a list of e-mail addresses and Workspace domains such as [\"you@example.org\", \"example.org\"]".to_owned()
             }
+            Self::Emails => "a list of e-mail addresses such as [\"you@example.org\"]".to_owned(),
             Self::ClientName => "a name of 1 to 40 characters of a-z, 0-9, - and _".to_owned(),
             Self::ClientId => "a client id as Google shows it, ending in .apps.googleusercontent.com".to_owned(),
             Self::ClientIds => {

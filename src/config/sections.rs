@@ -15,7 +15,7 @@ use url::Url;
 
 use super::return_to::AllowedReturn;
 use super::secret_source::RootKeySource;
-use crate::ids::{ClientName, UserRef};
+use crate::ids::{ClientName, Email, UserRef};
 use crate::telemetry::LogFormat;
 
 /// Where to listen.
@@ -174,6 +174,27 @@ pub struct AppDataSection {
 pub struct SignInSection {
     /// Where browsers may be sent back to.
     pub return_to: Vec<AllowedReturn>,
+}
+
+/// `[dashboard]`: the owner's way into the dashboard.
+#[derive(Clone, Debug)]
+pub struct DashboardSection {
+    /// Google accounts that are the owner's.
+    pub emails: Vec<Email>,
+    /// The client by which they sign in; one of the configuration's, with the source web. There where
+    /// `emails` are.
+    pub client: Option<ClientName>,
+    /// How long a browser stays signed in that does nothing.
+    pub idle: Duration,
+    /// How long a browser stays signed in at most.
+    pub absolute: Duration,
+}
+
+impl DashboardSection {
+    /// The client of the sign-in by Google, where that is set up.
+    pub fn google(&self) -> Option<&ClientName> {
+        self.client.as_ref().filter(|_| !self.emails.is_empty())
+    }
 }
 
 /// How often something may happen: a bucket of `burst`, refilled `per_second`.

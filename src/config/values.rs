@@ -18,7 +18,7 @@ use super::client::Source;
 use super::keys::{self, Kind};
 use super::return_to::AllowedReturn;
 use super::sections::{Direction, Listen};
-use crate::ids::{ClientName, OAuthClientId, UserRef};
+use crate::ids::{ClientName, Email, OAuthClientId, UserRef};
 use crate::scopes::ScopeSet;
 use crate::telemetry::LogFormat;
 
@@ -138,6 +138,7 @@ items! {
         |value| value.to_string();
     String: |text, kind| text_of(text, kind), |value| value.clone();
     ClientName: |text, kind| text.parse().ok(), |value| value.to_string();
+    Email: |text, kind| text.parse().ok(), |value| value.to_string();
     OAuthClientId: |text, kind| text.parse().ok(), |value| value.to_string();
     IpNet: |text, kind| text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Self::from)),
         |value| value.to_string();

@@ -1,7 +1,8 @@
-//! Who asks, and whether they may: the one place that reads `Authorization`.
+//! Who asks, and whether they may: the one place that reads `Authorization`, and the one that takes a
+//! browser's session for the owner.
 //!
 //! A handler's signature says what authority it needs: [`Allowed`] with an action, [`AsOwner`],
-//! [`OfSession`], or none of them for a public route. Each is proof: it cannot be built elsewhere.
+//! [`OfSession`], [`OfDashboard`], or none of them for a public route. Each is proof: it cannot be built elsewhere.
 
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
@@ -15,9 +16,11 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 
 use super::admin_peer::AdminPeer;
 use super::context::{Context, Door};
+use super::dashboard;
 use super::problem::{Code, Problem};
 use crate::api_keys::{Action, ApiKey};
 use crate::ids::{UserId, UserRef};
+use crate::owner_sessions::OwnerSession;
 use crate::sessions::SessionUser;
 use crate::tokens::{Person, Reach, ResolveError};
 use crate::vault::UserBinding;
@@ -27,16 +30,27 @@ const KEY_PREFIX: &str = "locum_";
 /// Who may do something on somebody's behalf.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
-    /// The owner, on the admin socket.
-    Owner,
+    /// The owner.
+    #[expect(dead_code, reason = "what happens is to be told by whom: events")]
+    Owner(OwnerVia),
     /// A program with an API key.
     Key(Arc<ApiKey>),
+}
+
+/// The owner's way in.
+#[derive(Clone, Debug)]
+pub(super) enum OwnerVia {
+    /// The admin socket, or the metrics listener for what that serves.
+    Socket,
+    /// A browser that is signed in to the dashboard.
+    #[expect(dead_code, reason = "as above")]
+    Dashboard(OwnerSession),
 }
 
 impl Caller {
     fn may(&self, action: Action) -> bool {
         match self {
-            Self::Owner => true,
+            Self::Owner(_) => true,
             Self::Key(key) => key.may(action),
         }
     }
@@ -44,7 +58,7 @@ impl Caller {
     /// Which clients and scopes are within reach.
     pub(super) fn reach(&self) -> &Reach {
         match self {
-            Self::Owner => &Reach::EVERYTHING,
+            Self::Owner(_) => &Reach::EVERYTHING,
             Self::Key(key) => &key.reach,
         }
     }
@@ -56,13 +70,13 @@ impl Caller {
                 UserBinding::Only(users) => Some(users),
                 UserBinding::All => None,
             },
-            Self::Owner => None,
+            Self::Owner(_) => None,
         }
     }
 
     fn reaches(&self, user: UserId) -> bool {
         match self {
-            Self::Owner => true,
+            Self::Owner(_) => true,
             Self::Key(key) => key.reaches(user),
         }
     }
@@ -123,11 +137,14 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     let context = context(request)?;
     if request.app_data() == Some(&Door::Admin) {
         return match request.conn_data::<AdminPeer>() {
-            Some(AdminPeer::Owner) => Ok(Caller::Owner),
+            Some(AdminPeer::Owner) => Ok(Caller::Owner(OwnerVia::Socket)),
             Some(AdminPeer::Stranger) | None => Err(Problem::new(Code::OwnerRequired).detail(
                 "The admin socket serves root, the user locum runs as, and members of the socket's group.",
             )),
         };
+    }
+    if let Some(session) = dashboard::owner_of(request, context)? {
+        return Ok(Caller::Owner(OwnerVia::Dashboard(session)));
     }
     let token = bearer(request)?;
     if !token.starts_with(KEY_PREFIX) {
@@ -188,7 +205,7 @@ impl<R: Right> FromRequest for Allowed<R> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let open_door = R::ACTION == Action::MetricsRead && request.app_data() == Some(&Door::Metrics);
-        let caller = if open_door { Ok(Caller::Owner) } else { authenticate(request) };
+        let caller = if open_door { Ok(Caller::Owner(OwnerVia::Socket)) } else { authenticate(request) };
         ready(caller.and_then(|caller| {
             if caller.may(R::ACTION) {
                 Ok(Self { caller, right: PhantomData })
@@ -201,7 +218,7 @@ impl<R: Right> FromRequest for Allowed<R> {
     }
 }
 
-/// The owner: on the admin socket, or by an API key that allows `admin` and is bound to nothing. A bound
+/// The owner: on the admin socket, in a browser that is signed in, or by an API key that allows `admin` and is bound to nothing. A bound
 /// one could otherwise make itself an unbound one.
 pub(super) struct AsOwner(());
 
@@ -211,9 +228,36 @@ impl FromRequest for AsOwner {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(authenticate(request).and_then(|caller| match caller {
-            Caller::Owner => Ok(Self(())),
+            Caller::Owner(_) => Ok(Self(())),
             Caller::Key(key) if key.may(Action::Admin) && !key.is_bound() => Ok(Self(())),
             Caller::Key(_) => Err(Problem::new(Code::OwnerRequired)),
+        }))
+    }
+}
+
+/// A browser that is signed in to the dashboard, for what is about its own session.
+pub(super) struct OfDashboard(OwnerSession);
+
+impl Deref for OfDashboard {
+    type Target = OwnerSession;
+
+    fn deref(&self) -> &OwnerSession {
+        &self.0
+    }
+}
+
+impl FromRequest for OfDashboard {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let session = context(request).and_then(|context| dashboard::owner_of(request, context));
+        ready(session.and_then(|session| {
+            session.map(Self).ok_or_else(|| {
+                Problem::new(Code::CredentialsMissing).detail(
+                    "This is about a browser's own session: sign in to the dashboard, and send no Authorization.",
+                )
+            })
         }))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use actix_web::HttpRequest;
 
+use super::addresses::OwnAddresses;
 use super::client_address::TrustedProxies;
 use super::problem::Problem;
 use super::rate_limit::RateLimits;
@@ -34,6 +35,7 @@ pub(super) struct Context {
     pub(super) ids: RequestIds,
     pub(super) limits: RateLimits,
     pub(super) proxies: TrustedProxies,
+    pub(super) addresses: OwnAddresses,
     /// One for each row of [`routes::TABLE`], and one more for what matches none.
     pub(super) routes: Vec<RouteMetrics>,
     pub(super) started_at: Timestamp,
@@ -41,12 +43,20 @@ pub(super) struct Context {
     pub(super) counts: Mutex<Option<(Timestamp, GrantCounts)>>,
 }
 
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Context(…)")
+    }
+}
+
 impl Context {
-    pub(super) fn new(state: AppState) -> Self {
+    /// `listens_on` is the address of the public listener, where it has one.
+    pub(super) fn new(state: AppState, listens_on: Option<std::net::SocketAddr>) -> Self {
         let names = routes::TABLE.iter().map(|resource| resource.path).chain([routes::UNMATCHED]);
         Self {
             ids: RequestIds::new(&state.rng),
             limits: RateLimits::new(&state.config.limits, state.metrics.clone()),
+            addresses: OwnAddresses::new(state.config.server.public_url.clone(), listens_on),
             proxies: TrustedProxies::new(state.config.server.trusted_proxies.clone()),
             routes: names.map(|name| state.metrics.route(name)).collect(),
             started_at: state.clock.now(),

@@ -18,6 +18,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::auth::{ShownKey, shows_key};
 use super::context::{Context, Door};
+use super::dashboard::{self, Shown};
 use super::pages::Facts;
 use super::problem::{Code, Problem};
 use super::request_id::{self, RequestId};
@@ -116,9 +117,16 @@ fn admit(context: &Context, door: Door, request: &ServiceRequest) -> Result<(), 
     // Where a key is asked for, it is counted under itself, and a wrong one under its address.
     let by_key =
         shows_key(request.headers().get(header::AUTHORIZATION)) && routes::asks_for_key(request.path());
-    if !by_key {
-        context.limits.check_address(context.client_address(request.request()))?;
+    // A browser that is signed in is counted under its session; whoever guesses cookies, under their address.
+    let shown = if by_key { Shown::Nothing } else { dashboard::shown(context, request.request()) };
+    match &shown {
+        _ if by_key => {}
+        Shown::Session(session) => context.limits.check_session(session.id)?,
+        Shown::Nothing | Shown::Over => {
+            context.limits.check_address(context.client_address(request.request()))?;
+        }
     }
+    request.extensions_mut().insert(shown);
     if context.state.vault.has_failed() {
         return Err(Problem::new(Code::VaultFailed));
     }
@@ -191,7 +199,10 @@ impl Answering {
                 HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
             );
         }
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        // Browsers hide the origin of a form whose page sends no referrer; where it is checked, the page says so.
+        if !headers.contains_key(header::REFERRER_POLICY) {
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }

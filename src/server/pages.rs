@@ -113,6 +113,7 @@ impl Page {
                 }
             }
             p.hint { (text.next) }
+            @if ending == Ending::LoginLinkGone { (command(LINK_COMMAND)) }
             @if facts.again || facts.back.is_some() {
                 div.actions {
                     @if facts.again {
@@ -162,6 +163,50 @@ impl Page {
         Self::new(language, "", words.invitation.title, None, &content)
     }
 
+    /// The page at `/` for whoever is not signed in. With `google`, a button for accounts that are listed.
+    pub(super) fn sign_in(language: Language, google: bool) -> Self {
+        let words = language.words();
+        let content = html! {
+            (heading(words.sign_in))
+            (command(LINK_COMMAND))
+            p.hint { (words.sign_in.next) }
+            @if google {
+                div.actions {
+                    // Relative, for a public address that has a path.
+                    form method="post" action="dashboard/sign-in" {
+                        button type="submit" { (words.begin) }
+                    }
+                }
+            }
+        };
+        Self::new(language, "", words.sign_in.title, None, &content)
+    }
+
+    /// What a login link shows. Nothing is used up by looking at it.
+    pub(super) fn enter(language: Language) -> Self {
+        let words = language.words();
+        let content = html! {
+            (heading(words.enter))
+            p.hint { (words.enter.next) }
+            div.actions {
+                form method="post" { button type="submit" { (words.enter_button) } }
+            }
+        };
+        Self::new(language, "", words.enter.title, None, &content)
+    }
+
+    /// On to the dashboard at `to`, a relative address, by itself. A redirect would not do: a browser that
+    /// was led here by another site keeps a `SameSite=Strict` cookie back until a page of this site leads on.
+    pub(super) fn opening(language: Language, to: &str) -> Self {
+        let (words, refresh) = (language.words(), format!("0;url={to}"));
+        let content = html! {
+            (heading(words.opening))
+            p.hint { (words.opening.next) }
+            div.actions { a.button href=(to) { (words.open) } }
+        };
+        Self::new(language, "", words.opening.title, Some(&refresh), &content)
+    }
+
     /// As an answer.
     pub(super) fn answer(self, status: StatusCode) -> HttpResponse {
         let mut response = HttpResponse::new(status).set_body(Vec::new()).map_into_boxed_body();
@@ -182,6 +227,13 @@ impl Page {
         headers.insert(header::CONTENT_LANGUAGE, plain(self.language.tag()));
         headers.insert(header::VARY, plain("accept, accept-language"));
     }
+}
+
+/// What the owner types to get in.
+const LINK_COMMAND: &str = "locum admin link";
+
+fn command(words: &str) -> Markup {
+    html! { p { code dir="ltr" { (words) } } }
 }
 
 fn heading(text: Text) -> Markup {

@@ -23,6 +23,8 @@ const LOOK_EVERY: u32 = 1024;
 pub(super) struct RateLimits {
     per_address: Option<Buckets<IpAddr>>,
     per_key: Option<Buckets<ApiKeyId>>,
+    /// Of the owner's browsers: as much as a program may ask.
+    per_session: Option<Buckets<i64>>,
     metrics: Metrics,
 }
 
@@ -53,6 +55,7 @@ impl RateLimits {
         Self {
             per_address: limits.enabled.then(|| Buckets::new(limits.per_address)),
             per_key: limits.enabled.then(|| Buckets::new(limits.per_key)),
+            per_session: limits.enabled.then(|| Buckets::new(limits.per_key)),
             metrics,
         }
     }
@@ -69,6 +72,12 @@ impl RateLimits {
         buckets.check(key).map_err(|wait| self.refuse(Limited::Key, wait))
     }
 
+    /// Counts a request of the owner's browser with this session.
+    pub(super) fn check_session(&self, session: i64) -> Result<(), Problem> {
+        let Some(buckets) = &self.per_session else { return Ok(()) };
+        buckets.check(&session).map_err(|wait| self.refuse(Limited::Key, wait))
+    }
+
     fn refuse(&self, by: Limited, wait: Duration) -> Problem {
         self.metrics.limited(by);
         Problem::new(Code::RateLimited).retry_after(wait)
@@ -80,6 +89,9 @@ impl RateLimits {
             buckets.limiter.retain_recent();
         }
         if let Some(buckets) = &self.per_key {
+            buckets.limiter.retain_recent();
+        }
+        if let Some(buckets) = &self.per_session {
             buckets.limiter.retain_recent();
         }
     }

@@ -5,6 +5,7 @@ mod app_data;
 mod backup;
 mod connect;
 mod connect_links;
+mod dashboard;
 mod exchange;
 mod keys;
 mod me;
@@ -30,6 +31,7 @@ use crate::api_keys::Action;
 pub use self::app_data::{EntryKind, EntryPage, EntryView, RemovedView, WrittenView};
 pub(super) use self::backup::remove_leftovers;
 pub use self::connect_links::ConnectLinkMade;
+pub use self::dashboard::LoginLinkMade;
 pub use self::keys::{KeyUsers, KeyView};
 pub use self::mirror::{MirrorList, MirrorView, ReportView, Restored, VersionList, VersionView};
 pub use self::status::{ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, Pause, Status, VaultStatus};
@@ -43,6 +45,8 @@ pub(super) enum Access {
     Session,
     /// An API key with this action, and the owner.
     Key(Action),
+    /// A browser that is signed in to the dashboard.
+    Dashboard,
     /// The owner, and an unbound API key with `admin`.
     Owner,
 }
@@ -174,6 +178,29 @@ table! {
     "/v1/keys/{id}" {
         DELETE Access::Owner => keys::revoke;
     }
+    "/" {
+        GET Access::Public => dashboard::home;
+        HEAD Access::Public => dashboard::home;
+    }
+    "/dashboard/assets/{file:.*}" {
+        GET Access::Public => dashboard::asset;
+        HEAD Access::Public => dashboard::asset;
+    }
+    "/dashboard/enter/{token}" {
+        GET Access::Public => dashboard::look;
+        HEAD Access::Public => dashboard::look;
+        POST Access::Public => dashboard::enter;
+    }
+    "/v1/dashboard" {
+        GET Access::Dashboard => dashboard::show;
+        DELETE Access::Dashboard => dashboard::sign_out;
+    }
+    "/v1/dashboard/links" {
+        POST Access::Owner => dashboard::make_link;
+    }
+    "/v1/dashboard/sessions" {
+        DELETE Access::Owner => dashboard::sign_out_all;
+    }
     "/v1/status" {
         GET Access::Owner => status::status;
     }
@@ -196,13 +223,20 @@ table! {
     }
 }
 
+/// What only browsers open, and so only the public listener serves.
+fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with("/dashboard/")
+}
+
 /// What the metrics listener knows.
 const METRICS_DOOR: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
 
 /// Whether no caller but one with an API key gets anything at the path. What matches no route is nobody's.
 pub(super) fn asks_for_key(path: &str) -> bool {
     let open = |row: &Resource| {
-        row.routes.iter().any(|route| matches!(route.access, Access::Public | Access::Session))
+        row.routes
+            .iter()
+            .any(|route| matches!(route.access, Access::Public | Access::Session | Access::Dashboard))
     };
     !TABLE.iter().filter(|row| open(row)).any(|row| match row.path.split_once('{') {
         Some((before, _)) => path.starts_with(before),
@@ -216,7 +250,10 @@ pub(super) fn is_health(path: &str) -> bool {
 
 /// Whether people open the address in a browser, and so are told in pages what they cannot have.
 pub(super) fn is_for_browsers(path: &str) -> bool {
-    path == "/v1/sign-in" || path.starts_with("/v1/sign-in/") || path.starts_with("/v1/connect/")
+    is_page(path) && !path.starts_with("/dashboard/assets/")
+        || path == "/v1/sign-in"
+        || path.starts_with("/v1/sign-in/")
+        || path.starts_with("/v1/connect/")
 }
 
 /// The row of [`TABLE`] that a request matched.
@@ -227,7 +264,9 @@ pub(super) struct Matched(pub(super) usize);
 pub(super) fn configure(app: &mut web::ServiceConfig, door: Door, context: &Context) {
     let origins = &context.state.config.server.cors_origins;
     for (index, row) in TABLE.iter().enumerate() {
-        if door == Door::Metrics && !METRICS_DOOR.contains(&row.path) {
+        if door == Door::Metrics && !METRICS_DOOR.contains(&row.path)
+            || door == Door::Admin && is_page(row.path)
+        {
             continue;
         }
         let mut resource = web::resource(row.path).app_data(Matched(index));

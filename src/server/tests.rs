@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod app_data;
+mod dashboard;
 mod exchange;
 mod keys;
 mod limits;

@@ -59,6 +59,9 @@ fn ending_of(code: Code) -> Ending {
         Code::WrongAccount => Ending::WrongAccount,
         Code::ConnectLinkGone => Ending::LinkGone,
         Code::UserNotAllowed => Ending::NotAllowed,
+        Code::LoginLinkGone => Ending::LoginLinkGone,
+        Code::OwnerNotListed => Ending::NotOwner,
+        Code::ForeignRequest | Code::HostNotServed => Ending::Foreign,
         Code::GoogleBlocked => Ending::Blocked,
         Code::SignInNotConfigured
         | Code::ClientMisconfigured

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::keyring::Keyring;
 use super::lock::beside;
-use super::{RootSecret, Vault, VaultError, VaultLock, schema, sql};
+use super::{RootSecret, Vault, VaultError, VaultLock, owner_sessions, schema, sql};
 use crate::rng::Rng;
 
 /// What a verified copy holds.
@@ -137,7 +137,8 @@ fn sync_directory_of(path: &Path) -> Result<(), VaultError> {
 /// Opens every record of a file that nobody else uses.
 fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     let conn = schema::open_for_reading(path)?;
-    if schema::schema_version(&conn)? == 0 {
+    let version = schema::schema_version(&conn)?;
+    if version == 0 {
         return Err(VaultError::NotAVault);
     }
     let check: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(sql)?;
@@ -153,6 +154,10 @@ fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     Vault::verify_documents(&conn, &keys)?;
     Vault::verify_mirrors(&conn, &keys)?;
     Vault::verify_connect_links(&conn, &keys)?;
+    // A backup may be older than the table.
+    if version >= owner_sessions::SINCE {
+        Vault::read_owner_sessions(&conn, &keys)?.into_iter().collect::<Result<Vec<_>, _>>()?;
+    }
     drop(conn);
     let size = std::fs::metadata(path).map_err(|error| VaultError::io(&error))?.len();
     Ok(BackupFacts {

@@ -68,6 +68,7 @@ pub(super) enum Lookup {
     MirrorPath,
     MirrorFile,
     ConnectLink,
+    OwnerSession,
 }
 
 impl Lookup {
@@ -84,6 +85,7 @@ impl Lookup {
             Self::MirrorPath => b"mirror-path",
             Self::MirrorFile => b"mirror-file",
             Self::ConnectLink => b"connect-link",
+            Self::OwnerSession => b"owner-session",
         }
     }
 }

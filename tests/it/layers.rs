@@ -35,7 +35,17 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("config", &["config"], &["ground"]),
     (
         "services",
-        &["api_keys", "app_data", "mirror", "provider", "sessions", "sign_in", "tokens", "users"],
+        &[
+            "api_keys",
+            "app_data",
+            "mirror",
+            "owner_sessions",
+            "provider",
+            "sessions",
+            "sign_in",
+            "tokens",
+            "users",
+        ],
         &["ground", "google", "vault", "config"],
     ),
     ("state", &["state"], &["ground", "google", "vault", "config", "services"]),

@@ -7,11 +7,11 @@ use url::Url;
 
 use super::super::error::Origin;
 use super::super::sections::{
-    AppDataSection, GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server, SessionsSection,
-    SignInSection, TokensSection, VaultSection,
+    AppDataSection, DashboardSection, GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server,
+    SessionsSection, SignInSection, TokensSection, VaultSection,
 };
 use super::super::values::{Setting as _, is_loopback};
-use super::super::{Config, RootKeySource, SecretSource};
+use super::super::{Client, Config, RootKeySource, SecretSource, Source};
 use super::{Reading, SecretGiven, clients, mirrors};
 
 /// Everything; `None` when something that has no default is missing or wrong, which is noted.
@@ -30,6 +30,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
     let sessions = sessions(reading);
     let app_data = app_data(reading);
     let sign_in = sign_in(reading);
+    let dashboard = dashboard(reading, &clients, server.public_url.is_some());
     let limits = limits(reading);
     let log = log(reading);
     let metrics = metrics(reading);
@@ -47,6 +48,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
         sessions,
         app_data,
         sign_in,
+        dashboard,
         limits,
         log,
         metrics,
@@ -166,6 +168,45 @@ fn app_data(reading: &mut Reading<'_>) -> AppDataSection {
 fn sign_in(reading: &mut Reading<'_>) -> SignInSection {
     let table = reading.section("sign_in");
     SignInSection { return_to: reading.defaulted(&table, "return_to") }
+}
+
+/// A list of accounts that nobody could sign in with would look like a way in and be none.
+fn dashboard(reading: &mut Reading<'_>, clients: &[Client], has_url: bool) -> DashboardSection {
+    let table = reading.section("dashboard");
+    let section = DashboardSection {
+        emails: reading.defaulted(&table, "emails"),
+        client: reading.optional(&table, "client"),
+        idle: reading.defaulted(&table, "idle"),
+        absolute: reading.defaulted(&table, "absolute"),
+    };
+    let given = |name: &str| reading.given(&table, name).map(|(_, origin)| origin);
+    let problem = match (&section.client, section.emails.is_empty()) {
+        (None, true) => None,
+        (None, false) if given("client").is_some() => None,
+        (None, false) => Some((
+            "emails",
+            "needs `client` beside it: the name of the client by which these accounts sign in".to_owned(),
+        )),
+        (Some(_), true) => None,
+        (Some(name), false) => match clients.iter().find(|client| client.name == *name) {
+            None => Some(("client", format!("there is no client of the name {name}"))),
+            Some(client) if !client.sources.contains(&Source::Web) => {
+                Some(("client", format!("the client {name} needs \"web\" among its sources")))
+            }
+            Some(_) if !has_url => {
+                Some(("client", "signing in with Google needs server.public_url".to_owned()))
+            }
+            Some(_) => None,
+        },
+    };
+    if let Some((name, problem)) = problem {
+        let origin = given(name).unwrap_or_else(|| reading.layers.place());
+        reading.mistake(origin, table.key(name), problem);
+    }
+    if section.client.is_some() && section.emails.is_empty() {
+        reading.warnings.push("dashboard.client is set and dashboard.emails lists nobody: the dashboard is opened by `locum admin link` alone".to_owned());
+    }
+    section
 }
 
 fn limits(reading: &mut Reading<'_>) -> LimitsSection {

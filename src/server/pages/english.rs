@@ -26,6 +26,23 @@ pub(super) static ENGLISH: Words = Words {
     },
     begin: "Continue with Google",
     until: "Good until",
+    sign_in: Text {
+        title: "Sign in",
+        what: "The dashboard is for whoever runs this service. On its machine, this command prints a link that opens it:",
+        next: "A link works once, for ten minutes. If you came here to connect your account, go back to the app or the link that sent you.",
+    },
+    enter: Text {
+        title: "Open the dashboard",
+        what: "This link signs this browser in. It works once.",
+        next: "Do this on a device of your own only: whoever uses this browser can then do everything that the owner can.",
+    },
+    enter_button: "Sign in",
+    opening: Text {
+        title: "One moment",
+        what: "The dashboard opens.",
+        next: "If nothing happens, press the button.",
+    },
+    open: "Open the dashboard",
     scope,
 };
 
@@ -77,6 +94,21 @@ fn ending(ending: Ending) -> Text {
             "This link is no longer good",
             "It was used before, was withdrawn, or its time is over.",
             "Ask whoever sent it to you for a new one.",
+        ),
+        Ending::LoginLinkGone => text(
+            "This link is no longer good",
+            "A login link works once and for ten minutes, and a restart of the service ends it.",
+            "On the machine of the service, this command prints another:",
+        ),
+        Ending::NotOwner => text(
+            "This account may not open the dashboard",
+            "Only accounts that are listed for it may, by an address that Google has verified. Nothing was stored.",
+            "Try again with another account, or have yours listed by whoever runs this service.",
+        ),
+        Ending::Foreign => text(
+            "This came from somewhere else",
+            "The request was begun on another site, or under an address that is not this service’s own. Nothing was done.",
+            "Open this service at its own address and begin there. If it stands behind a proxy, the proxy must pass on the host that the browser asked for.",
         ),
         Ending::Later => text(
             "Not at the moment",

@@ -23,6 +23,10 @@ fn every_text_is_there_in_every_language() {
         let of = |text: Text| [text.title, text.what, text.next];
         let mut texts: Vec<&str> =
             Ending::ALL.iter().flat_map(|ending| of((words.ending)(*ending))).collect();
+        for text in [words.sign_in, words.enter, words.opening] {
+            texts.extend(of(text));
+        }
+        texts.extend([words.enter_button, words.open]);
         texts.extend(of(words.going_on).into_iter().chain(of(words.invitation)));
         texts.extend(Scope::ALL.iter().map(|scope| (words.scope)(*scope)));
         texts.extend([words.account, words.asked_by, words.server, words.site, words.asked_for]);
@@ -87,6 +91,9 @@ fn a_page_asks_for_nothing_else() {
             Page::end(language, Ending::Connected, &Facts::default()),
             Page::going_on(language, &google),
             Page::invitation(language, &invitation),
+            Page::sign_in(language, true),
+            Page::enter(language),
+            Page::opening(language, "../../"),
         ] {
             let body = page.body();
             for loads in

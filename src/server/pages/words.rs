@@ -21,6 +21,12 @@ pub(in crate::server) enum Ending {
     NotAllowed,
     /// A link that is used or over.
     LinkGone,
+    /// A login link that is used or over.
+    LoginLinkGone,
+    /// Not in `dashboard.emails`.
+    NotOwner,
+    /// A form of another site, or under an address that is not locum's.
+    Foreign,
     /// Google or the vault is not to be had at the moment.
     Later,
     /// An administrator of the person's forbids it.
@@ -46,7 +52,7 @@ impl Ending {
     }
 
     #[cfg(test)]
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Connected,
         Self::Partial,
         Self::Temporary,
@@ -56,6 +62,9 @@ impl Ending {
         Self::WrongAccount,
         Self::NotAllowed,
         Self::LinkGone,
+        Self::LoginLinkGone,
+        Self::NotOwner,
+        Self::Foreign,
         Self::Later,
         Self::Blocked,
         Self::Owner,
@@ -92,6 +101,14 @@ pub(super) struct Words {
     pub(super) invitation: Text,
     pub(super) begin: &'static str,
     pub(super) until: &'static str,
+    /// The page at `/` for whoever is not signed in.
+    pub(super) sign_in: Text,
+    /// The page of a login link.
+    pub(super) enter: Text,
+    pub(super) enter_button: &'static str,
+    /// On the way to the dashboard.
+    pub(super) opening: Text,
+    pub(super) open: &'static str,
     pub(super) scope: fn(Scope) -> &'static str,
 }
 

@@ -108,6 +108,10 @@ codes! {
             "Send one Idempotency-Key header of 1 to 255 printable ASCII characters, for example a UUID.";
         OriginNotAllowed = "origin_not_allowed", FORBIDDEN, never, "This web origin may not call locum",
             "The owner lists the origins of pages that may call locum in `server.cors_origins`; origin, method and headers must all be allowed.";
+        ForeignRequest = "foreign_request", FORBIDDEN, never, "The request comes from another site",
+            "A browser that is signed in to the dashboard is served for pages of locum's own only. Open the dashboard at its own address; a proxy in front of locum must pass on the Host that the browser sent.";
+        HostNotServed = "host_not_served", FORBIDDEN, never, "locum is not at this address",
+            "The Host header names neither `server.public_url`, nor the address locum listens on, nor this machine. Open the dashboard under one of those; a proxy in front of locum must pass on the Host that the browser sent.";
         Internal = "internal_error", INTERNAL_SERVER_ERROR, later, "locum failed",
             "Something went wrong inside locum. The owner finds the cause in the log under this request_id.";
         Interrupted = "interrupted", INTERNAL_SERVER_ERROR, later, "The work was interrupted",
@@ -118,6 +122,14 @@ codes! {
     "Who asks" {
         CredentialsMissing = "credentials_missing", UNAUTHORIZED, never, "Nobody is named",
             "Send `Authorization: Bearer` with an API key, or with a session token where the route is for an app's user.";
+        DashboardSessionOver = "dashboard_session_over", UNAUTHORIZED, never, "The dashboard's session is over",
+            "Sign in again: `locum admin link` prints a link.";
+        LoginLinkGone = "login_link_gone", GONE, never, "The login link is no longer good",
+            "A login link works once and for ten minutes, and a restart ends it. `locum admin link` prints another.";
+        OwnerNotListed = "owner_not_listed", FORBIDDEN, never, "This account may not open the dashboard",
+            "The accounts that may are listed in `dashboard.emails`, and Google must have verified the address. Use another account, or `locum admin link`.";
+        DashboardAddressUnknown = "dashboard_address_unknown", CONFLICT, never, "Nobody knows the dashboard's address",
+            "locum listens on a unix socket, so that a link needs `server.public_url`. Set it and restart.";
         ApiKeyInvalid = "api_key_invalid", UNAUTHORIZED, never, "The API key is not valid",
             "Send the whole key as it was shown when it was made. If it is lost, the owner makes another with `locum key create`.";
         ApiKeyExpired = "api_key_expired", UNAUTHORIZED, never, "The API key has expired",

@@ -13,6 +13,7 @@ use crate::google::drive::DriveError;
 use crate::google::{ClientFault, CodeRefusal};
 use crate::ids::ClientName;
 use crate::mirror::{MirrorError, RemoteError};
+use crate::owner_sessions::SignInRefused;
 use crate::sessions::SessionError;
 use crate::sign_in::SignInError;
 use crate::sign_in::own_account::OwnAccountError;
@@ -112,6 +113,16 @@ impl From<UsersError> for Problem {
             UsersError::Vault(error) => error.into(),
             UsersError::Interrupted => Self::new(Code::Interrupted)
                 .detail("locum was interrupted. What was begun goes on after a restart; look at the user before you try again."),
+        }
+    }
+}
+
+impl From<SignInRefused> for Problem {
+    fn from(error: SignInRefused) -> Self {
+        match error {
+            SignInRefused::LinkGone => Self::new(Code::LoginLinkGone),
+            SignInRefused::Vault(error) => error.into(),
+            SignInRefused::Interrupted => Self::new(Code::Interrupted),
         }
     }
 }

@@ -71,7 +71,7 @@ impl Asker<'_> {
 
     /// Whether the caller is the owner, who may let a pipe wait as long as they like.
     const fn is_owner(self) -> bool {
-        matches!(self, Self::Program(Caller::Owner))
+        matches!(self, Self::Program(Caller::Owner(_)))
     }
 }
 

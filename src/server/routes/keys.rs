@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::auth::{AsOwner, Caller};
+use super::super::auth::{AsOwner, Caller, OwnerVia};
 use super::super::body::{self, Expected, Fields};
 use super::super::context::Context;
 use super::super::problem::{Code, Problem};
@@ -239,7 +239,7 @@ async fn bind_users(context: &Context, value: Value) -> Result<UserBinding, Prob
         if user == UserRef::Me {
             return Err(body::invalid("users", WANTED));
         }
-        rows.push(Caller::Owner.resolve(context, &user).await?);
+        rows.push(Caller::Owner(OwnerVia::Socket).resolve(context, &user).await?);
     }
     rows.sort_unstable();
     rows.dedup();

@@ -76,7 +76,7 @@ pub(super) async fn run(
         query::parameters(request.query_string(), ["client", "dry_run", "accept"])?;
     let dry_run = query::parsed("dry_run", dry_run.as_deref(), FLAG)?.unwrap_or(false);
     let accept = query::parsed("accept", accept.as_deref(), FLAG)?.unwrap_or(false);
-    if accept && !matches!(*caller, Caller::Owner) {
+    if accept && !matches!(*caller, Caller::Owner(_)) {
         return Err(Problem::new(Code::OwnerRequired).detail(
             "What a run holds back is looked at and accepted by the owner: `locum drive sync --accept`.",
         ));

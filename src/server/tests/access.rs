@@ -10,7 +10,12 @@ use crate::vault::UserBinding;
 
 /// A path of the pattern that names somebody and something.
 fn path(pattern: &str, user: &str) -> String {
-    pattern.replace("{user}", user).replace("{id}", "aaaaaaaaaaaa").replace("{path:.*}", "notes/a.txt")
+    pattern
+        .replace("{user}", user)
+        .replace("{id}", "aaaaaaaaaaaa")
+        .replace("{path:.*}", "notes/a.txt")
+        .replace("{token}", "aaaa")
+        .replace("{file:.*}", "dashboard.css")
 }
 
 /// The code of a problem; an answer to a HEAD has no body to hold one.
@@ -27,6 +32,13 @@ async fn ask(site: &Site, method: &Method, path: &str, bearer: Option<&str>) -> 
     .await
 }
 
+/// A call of the dashboard's page, in a browser that signed in just now.
+async fn ask_by_cookie(site: &Site, method: &Method, path: &str) -> Reply {
+    let cookie = site.signed_in().await;
+    let request = site.request(method.as_str(), path).header("x-requested-with", "test");
+    site.send(request.header("cookie", cookie).header("sec-fetch-site", "same-origin")).await
+}
+
 #[tokio::test]
 async fn every_route_refuses_whom_its_row_refuses() {
     let site = Site::start_with("", "").await;
@@ -41,7 +53,19 @@ async fn every_route_refuses_whom_its_row_refuses() {
             let by_session = ask(&site, &route.method, &path, Some(&session)).await;
             match route.access {
                 Access::Public => assert_ne!(nobody.status, 401, "{seen}"),
+                Access::Dashboard => {
+                    let code = refused(&route.method, &nobody, "credentials_missing");
+                    assert_eq!((nobody.status, code), (401, "credentials_missing"), "{seen}");
+                    let admin = site.key(&[Action::Admin]).await;
+                    let by_key = ask(&site, &route.method, &path, Some(&admin)).await;
+                    assert_eq!((by_key.status, by_key.code()), (401, "credentials_missing"), "{seen}");
+                    let by_cookie = ask_by_cookie(&site, &route.method, &path).await;
+                    assert_eq!(by_cookie.status, 200, "{seen} {}", by_cookie.text);
+                }
                 Access::Session => {
+                    // A browser that is signed in is the owner, and nobody's app.
+                    let by_cookie = ask_by_cookie(&site, &route.method, &path).await;
+                    assert_eq!(by_cookie.status, 401, "{seen}");
                     let code = refused(&route.method, &nobody, "credentials_missing");
                     assert_eq!((nobody.status, code), (401, "credentials_missing"), "{seen}");
                     let admin = site.key(&[Action::Admin]).await;
@@ -68,6 +92,8 @@ async fn every_route_refuses_whom_its_row_refuses() {
                     }
                     let allowed = ask(&site, &route.method, &path, Some(&site.key(&[action]).await)).await;
                     assert!(!matches!(allowed.status, 401 | 403), "{seen} {}", allowed.text);
+                    let by_cookie = ask_by_cookie(&site, &route.method, &path).await;
+                    assert!(!matches!(by_cookie.status, 401 | 403), "{seen} {}", by_cookie.text);
                 }
                 Access::Owner => {
                     let code = refused(&route.method, &nobody, "credentials_missing");
@@ -86,6 +112,8 @@ async fn every_route_refuses_whom_its_row_refuses() {
                     let admin = site.key(&[Action::Admin]).await;
                     let allowed = ask(&site, &route.method, &path, Some(&admin)).await;
                     assert!(!matches!(allowed.status, 401 | 403), "{seen} {}", allowed.text);
+                    let by_cookie = ask_by_cookie(&site, &route.method, &path).await;
+                    assert!(!matches!(by_cookie.status, 401 | 403), "{seen} {}", by_cookie.text);
                 }
             }
         }

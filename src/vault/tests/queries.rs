@@ -17,6 +17,9 @@ const WHOLE: [&str; 11] = [
     "SELECT * FROM redemptions",
     "SELECT * FROM mirrors",
     "SELECT * FROM connect_links ORDER BY id",
+    // At the start alone, and there are at most some dozens.
+    "SELECT * FROM owner_sessions ORDER BY id",
+    "DELETE FROM owner_sessions",
 ];
 
 /// The text of every string literal of a source file, its line continuations joined.

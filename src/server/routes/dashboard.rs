@@ -1,0 +1,150 @@
+//! `/`, `/dashboard/…` and `/v1/dashboard`: the dashboard's page and files, and the owner's way into it.
+//!
+//! What must stay true: GET uses no link up and signs nobody in or out; a form counts only where the
+//! browser says that a page of locum's own sent it.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::super::addresses::{check_form, led_here_from_elsewhere, show_origin_of_forms};
+use super::super::auth::{AsOwner, OfDashboard};
+use super::super::context::Context;
+use super::super::dashboard::{self, assets};
+use super::super::pages::{Facts, Page};
+use super::super::problem::{Code, Problem};
+use super::super::query;
+use super::super::visitor::Visitor;
+use crate::clock::Timestamp;
+use crate::owner_sessions::SignedInBy;
+use crate::secret::SecretText;
+
+/// The dashboard; for whoever is not signed in, how they get there.
+pub(super) async fn home(context: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    // The page itself holds nothing; what it asks for is checked again. So another site may lead here.
+    if let dashboard::Shown::Session(_) = dashboard::shown(&context, &request)
+        && dashboard::own(&context, &request).is_ok()
+    {
+        return assets::index(request.headers());
+    }
+    let visitor = Visitor::of(&request);
+    let mut response = if led_here_from_elsewhere(request.headers()) {
+        Page::opening(visitor.language, "./").answer(StatusCode::OK)
+    } else {
+        let google = context.state.config.dashboard.google().is_some();
+        Page::sign_in(visitor.language, google).answer(StatusCode::OK)
+    };
+    show_origin_of_forms(response.headers_mut());
+    Ok(response)
+}
+
+pub(super) async fn asset(name: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let [version] = query::parameters(request.query_string(), ["v"])?;
+    assets::file(&name, version.as_deref(), request.headers())
+}
+
+/// What a login link shows. Chats and mail scanners may look at it as often as they like.
+pub(super) async fn look(
+    context: web::Data<Context>,
+    request: HttpRequest,
+    token: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let visitor = Visitor::of(&request);
+    if !context.state.owner_sessions.link_is_good(&SecretText::new(token.into_inner())) {
+        return Err(visitor.told(Problem::new(Code::LoginLinkGone), &Facts::default()));
+    }
+    let mut response = Page::enter(visitor.language).answer(StatusCode::OK);
+    show_origin_of_forms(response.headers_mut());
+    Ok(response)
+}
+
+/// Signs a browser in by a link. Whatever cookie it had before is of no account.
+pub(super) async fn enter(
+    context: web::Data<Context>,
+    request: HttpRequest,
+    token: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let visitor = Visitor::of(&request);
+    let told = |problem: Problem| visitor.told(problem, &Facts::default());
+    let own = dashboard::own(&context, &request).map_err(told)?;
+    check_form(request.headers(), &own).map_err(told)?;
+    let secret = SecretText::new(token.into_inner());
+    let signed_in = context.state.owner_sessions.follow_link(&secret).await;
+    let signed_in = signed_in.map_err(|error| told(error.into()))?;
+    tracing::info!("a browser signed in to the dashboard by a link");
+    let mut response = Page::opening(visitor.language, "../../").answer(StatusCode::OK);
+    dashboard::keep_cookie(&mut response, &own, &signed_in);
+    Ok(response)
+}
+
+/// Who is signed in, for the page itself.
+#[derive(Serialize)]
+struct SignedInView<'a> {
+    signed_in_as: &'a str,
+    signed_in_at: Timestamp,
+    ends_at: Timestamp,
+    idle_ends_at: Timestamp,
+    version: &'static str,
+}
+
+pub(super) async fn show(session: OfDashboard, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let [] = query::parameters(request.query_string(), [])?;
+    super::ok(&SignedInView {
+        signed_in_as: match &session.signed_in_by {
+            SignedInBy::Link => "link",
+            SignedInBy::Google(email) => email.as_str(),
+        },
+        signed_in_at: session.signed_in_at,
+        ends_at: session.ends_at,
+        idle_ends_at: session.idle_ends_at,
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+pub(super) async fn sign_out(
+    session: OfDashboard,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let [] = query::parameters(request.query_string(), [])?;
+    let own = dashboard::own(&context, &request)?;
+    context.state.owner_sessions.sign_out(session.id).await?;
+    tracing::info!("a browser signed out of the dashboard");
+    let mut response = super::ok(&json!({ "signed_out": true }))?;
+    dashboard::drop_cookie(&mut response, &own);
+    Ok(response)
+}
+
+/// A login link that was just made. The only time it is shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoginLinkMade {
+    /// The address to open.
+    pub url: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+pub(super) async fn make_link(
+    _: AsOwner,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let [] = query::parameters(request.query_string(), [])?;
+    let made = dashboard::login_link(&context);
+    let (url, expires_at) = made.ok_or_else(|| Problem::new(Code::DashboardAddressUnknown))?;
+    tracing::info!("a login link was made");
+    super::json(StatusCode::CREATED, &LoginLinkMade { url: url.into(), expires_at })
+}
+
+/// Ends every session, and the links that nobody followed yet.
+pub(super) async fn sign_out_all(
+    _: AsOwner,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let [] = query::parameters(request.query_string(), [])?;
+    let ended = context.state.owner_sessions.sign_out_all().await?;
+    tracing::info!(ended, "every browser was signed out of the dashboard");
+    super::ok(&json!({ "signed_out": ended }))
+}
