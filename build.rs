@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={SOURCE}");
     #[expect(clippy::disallowed_methods, reason = "Cargo tells a build script by this where to write")]
     let out = std::env::var_os("OUT_DIR").ok_or("Cargo sets OUT_DIR")?;
-    let target = PathBuf::from(out).join("dashboard");
+    let out = PathBuf::from(out);
+    let target = out.join("dashboard");
     // A file that is gone from the sources must not stay in the binary.
     match fs::remove_dir_all(&target) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -49,6 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    // rust-embed can expand variables in the name of a folder only with the help of a dozen more crates.
+    let folder = target.to_str().ok_or("the folder of a build has a name in UTF-8")?;
+    let embedded = format!("#[derive(rust_embed::RustEmbed)]\n#[folder = {folder:?}]\nstruct Files;\n");
+    fs::write(out.join("dashboard.rs"), embedded)?;
     Ok(())
 }
 

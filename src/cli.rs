@@ -8,6 +8,7 @@ mod admin;
 mod assembly;
 mod config;
 mod connect;
+mod dashboard;
 mod demo;
 mod drive;
 mod emulator;
@@ -141,6 +142,9 @@ enum Command {
     /// List, fetch, write and remove people's app data in Drive
     #[command(subcommand)]
     Drive(drive::DriveCommand),
+    /// Open the dashboard in a browser, and sign browsers out of it
+    #[command(subcommand)]
+    Admin(dashboard::AdminCommand),
     /// Back up and restore the vault
     #[command(subcommand)]
     Vault(vault::VaultCommand),
@@ -177,6 +181,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         Command::Invite(arguments) => invite::run(&context, arguments),
         Command::Key(command) => key::run(&context, command),
         Command::Drive(command) => drive::run(&context, command),
+        Command::Admin(command) => dashboard::run(&context, command),
         Command::Vault(command) => vault::run(&context, command),
         Command::Init(arguments) => init::run(&context, arguments),
         Command::Config(command) => config::run(&context, &command),

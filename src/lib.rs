@@ -45,6 +45,12 @@
 //!
 //! `locum connect` takes the way of a code as well: [`sign_in::own_account`] makes the address, the command waits.
 //!
+//! # The way of the owner
+//!
+//! `locum admin link` → [`owner_sessions`] keeps a link for ten minutes → its page, its button → a session of its own for that
+//! browser. Or a Google account of `dashboard.emails`, by [`sign_in::web_flow`] as far as a verified address and no further.
+//! From there on [`server`] takes the cookie for the owner, where a page of its own asks.
+//!
 //! # The way of a token
 //!
 //! `GET /v1/users/{user}/token` → [`server`] → [`api_keys`] say what the caller may reach → [`tokens::Tokens::token`]: from

@@ -16,6 +16,7 @@ mod claims;
 mod decide;
 mod exchange;
 pub mod own_account;
+mod owner;
 mod renew;
 pub mod web_flow;
 
@@ -165,6 +166,9 @@ pub enum SignInError {
     /// The person is not on the list.
     #[error("the person is not allowed")]
     UserNotAllowed,
+    /// Not one of the accounts that may open the dashboard, or an address that Google has not verified.
+    #[error("the account may not open the dashboard")]
+    OwnerNotListed,
     /// Somebody else than the person whom the sign-in was for.
     #[error("another account than the one the sign-in was for")]
     WrongAccount,

@@ -74,6 +74,31 @@ impl Admin {
         Ok(Self { outbound, client, local: Some(local) })
     }
 
+    /// Finds the running server; says on standard error which.
+    ///
+    /// # Errors
+    /// [`super::Exit::Failed`] when none runs; one of this command's own would not do.
+    pub(super) fn reach_running(context: &Context<'_>) -> Result<Self, Failure> {
+        let place = Config::locate(context.config.as_deref(), context.environment)?;
+        match UnixStream::connect(&place.admin_socket) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                return Err(not_admitted(&place.admin_socket));
+            }
+            Err(_) => {
+                return Err(anyhow::anyhow!(
+                    "no server answers on {}: start one with `locum serve` or your service manager, and try again",
+                    place.admin_socket.display()
+                )
+                .into());
+            }
+        }
+        tell(context, &place, &format!("the server at {}", place.admin_socket.display()));
+        let outbound = Outbound::new(LIMITS);
+        let client = outbound.unix_client(&place.admin_socket).map_err(anyhow::Error::from)?;
+        Ok(Self { outbound, client, local: None })
+    }
+
     /// Ends the server of our own, if there is one. What it holds is safe on disk without it.
     pub(super) async fn leave(self) {
         // Its connections first: a stop waits for the open ones.

@@ -74,8 +74,14 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, 
             .await
             .map_err(anyhow::Error::from)?;
         let serving = Serving::start(state, Some(listener))?;
-        let told =
-            Told { base: &serving.address, google: &google, seeded: &seeded, config_file: &config_file };
+        let link = serving.login_link().context("the demo listens on an address")?;
+        let told = Told {
+            base: &serving.address,
+            link: &link,
+            google: &google,
+            seeded: &seeded,
+            config_file: &config_file,
+        };
         tell(context, &told, &key.expose())?;
         let outcome = serving.until_the_end(&mut signals).await;
         google.stop().await;
@@ -139,6 +145,7 @@ impl Demo<'_> {
 /// What the reader is told.
 struct Told<'a> {
     base: &'a str,
+    link: &'a str,
     google: &'a Emulator,
     seeded: &'a Seeded,
     config_file: &'a Path,
@@ -148,6 +155,7 @@ fn tell(context: &Context<'_>, told: &Told<'_>, key: &str) -> Result<(), Failure
     if context.json {
         output::json_line(&json!({
             "base_url": told.base,
+            "dashboard_url": told.link,
             "api_key": key,
             "config_file": told.config_file,
             "emulator_base_url": told.google.base_url().as_str(),
@@ -160,6 +168,7 @@ fn tell(context: &Context<'_>, told: &Told<'_>, key: &str) -> Result<(), Failure
         let google = told.google.base_url().as_str().trim_end_matches('/');
         let page = words::Page {
             base: told.base,
+            link: told.link,
             google,
             people: &people,
             key,

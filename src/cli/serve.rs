@@ -90,6 +90,11 @@ impl Serving {
         Ok(Self { server, root_key_id, address, _files: files })
     }
 
+    /// A one-time link to the dashboard, for the owner's eyes; `None` where no browser can come in.
+    pub(super) fn login_link(&self) -> Option<String> {
+        self.server.login_link()
+    }
+
     /// Goes on until a signal, then finishes what is under way; a second signal cuts that short.
     pub(super) async fn until_the_end(self, signals: &mut Signals) -> Result<Exit, Failure> {
         let failed = tokio::select! {
@@ -180,6 +185,11 @@ fn tell(context: &Context<'_>, loaded: &Loaded, serving: &Serving) -> Result<(),
     }
     fact("admin socket", config.server.admin_socket.display().to_string());
     fact("listens on", serving.address.clone());
+    // On a terminal somebody reads it; a journal or a file would keep it.
+    let link = std::io::stderr().is_terminal() && !context.environment.is_journal();
+    if let Some(link) = link.then(|| serving.login_link()).flatten() {
+        fact("dashboard", format!("{link} (works once, for ten minutes)"));
+    }
     output::note(&format!("locum {}\n{}", env!("CARGO_PKG_VERSION"), output::facts(facts)));
     loaded.warnings.iter().for_each(|warning| output::warn(warning));
     Ok(())

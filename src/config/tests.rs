@@ -556,6 +556,35 @@ fn the_example_has_every_key_and_no_other() {
     assert_eq!(found, known);
 }
 
+/// A list that nobody could sign in with is a mistake, and its words repeat nothing of it.
+#[test]
+fn who_may_open_the_dashboard_can_also_sign_in() {
+    let folder = Folder::new();
+    let good = GOOD.replace("[\"ios\"]", "[\"ios\", \"web\"]");
+    let with = |base: &str, url: &str, client: &str| {
+        format!("{base}\n[server]\n{url}\n[dashboard]\nemails = [\" You@Example.ORG\"]\n{client}\n")
+    };
+    let (url, main) = ("public_url = \"https://locum.example.org\"", "client = \"main\"");
+    let config = folder.load(&with(&good, url, main)).expect("sound").config;
+    assert_eq!(config.dashboard.google().map(ClientName::as_str), Some("main"));
+    assert_eq!(config.dashboard.emails[0].as_str(), "you@example.org");
+    assert_eq!(config.dashboard.idle, Duration::from_secs(3_600));
+    assert_eq!(config.dashboard.absolute, Duration::from_secs(7 * 86_400));
+    for (text, key, words) in [
+        (with(&good, url, ""), "dashboard.emails", "`client`"),
+        (with(&good, url, "client = \"other\""), "dashboard.client", "no client"),
+        (with(GOOD, url, main), "dashboard.client", "\"web\""),
+        (with(&good, "", main), "dashboard.client", "server.public_url"),
+    ] {
+        let mistake = folder.only_mistake(&text);
+        assert_eq!(mistake.key, key);
+        assert!(mistake.problem.contains(words) && !mistake.problem.contains("ample"), "{mistake:?}");
+    }
+    let loaded = folder.load(&format!("{good}\n[dashboard]\n{main}\n")).expect("sound");
+    assert_eq!(loaded.config.dashboard.google(), None);
+    assert!(loaded.warnings.iter().any(|warning| warning.contains("dashboard.emails")));
+}
+
 #[test]
 fn defaults_in_the_example_are_the_defaults() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! The address at Google where a person gives consent (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1).
+//! The address at Google where a person gives consent, or says who they are (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1).
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::Endpoints;
 use crate::ids::OAuthClientId;
 use crate::scopes::ScopeSet;
 
-/// An authorization request, always for offline access.
+/// An authorization request.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest<'a> {
     /// The client.
@@ -21,6 +21,9 @@ pub struct AuthorizationRequest<'a> {
     pub nonce: &'a str,
     /// PKCE's S256.
     pub challenge: &'a str,
+    /// Whether a refresh token is wanted; else the person is only to say who they are, and is asked with
+    /// which account.
+    pub offline: bool,
     /// Whom Google should offer first: an address or a `sub`.
     pub login_hint: Option<&'a str>,
     /// Whether the person is asked even if they have agreed before: only then does Google send another
@@ -40,7 +43,7 @@ impl AuthorizationRequest<'_> {
             .append_pair("redirect_uri", self.redirect_uri)
             .append_pair("response_type", "code")
             .append_pair("scope", &self.scopes.to_string())
-            .append_pair("access_type", "offline")
+            .append_pair("access_type", if self.offline { "offline" } else { "online" })
             .append_pair("state", self.state)
             .append_pair("nonce", self.nonce)
             .append_pair("code_challenge", self.challenge)
@@ -53,6 +56,8 @@ impl AuthorizationRequest<'_> {
         }
         if self.force_consent {
             query.append_pair("prompt", "consent");
+        } else if !self.offline {
+            query.append_pair("prompt", "select_account");
         }
         drop(query);
         url

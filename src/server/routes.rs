@@ -191,6 +191,9 @@ table! {
         HEAD Access::Public => dashboard::look;
         POST Access::Public => dashboard::enter;
     }
+    "/dashboard/sign-in" {
+        POST Access::Public => dashboard::sign_in;
+    }
     "/v1/dashboard" {
         GET Access::Dashboard => dashboard::show;
         DELETE Access::Dashboard => dashboard::sign_out;

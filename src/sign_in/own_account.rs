@@ -102,6 +102,7 @@ impl SignIn {
             state: &request.state,
             nonce: &request.nonce,
             challenge: &request.challenge,
+            offline: true,
             login_hint: None,
             force_consent: false,
             // Google has no incremental authorization for programs on people's machines.

@@ -50,6 +50,8 @@ pub struct Ask {
     pub person: Option<NamedPerson>,
     /// What to ask for instead of the client's scopes.
     pub scopes: Option<ScopeSet>,
+    /// Whether it is the owner's, who wants to open the dashboard: then nobody is connected by it.
+    pub for_dashboard: bool,
 }
 
 /// A sign-in that has begun.
@@ -75,6 +77,13 @@ pub enum Completed {
         id: String,
         /// The site's own address, with a code where it sent a challenge.
         location: Url,
+    },
+    /// To the dashboard: the owner has said who they are.
+    Owner {
+        /// The sign-in's public name; its cookie is of no use any more.
+        id: String,
+        /// The address that is listed for it.
+        email: Email,
     },
     /// To Google once more: nothing came that lasts, and only a person who is asked anew brings it.
     OnceMore {
@@ -241,7 +250,24 @@ impl WebFlow {
         if challenge.is_some_and(|text| text.len() != 43 || !pkce::is_verifier(text) || return_to.is_none()) {
             return Err(WebError::ChallengeUnusable);
         }
-        Ok(Ask { client, return_to, challenge: challenge.map(str::to_owned), person: None, scopes: None })
+        Ok(Ask {
+            client,
+            return_to,
+            challenge: challenge.map(str::to_owned),
+            person: None,
+            scopes: None,
+            for_dashboard: false,
+        })
+    }
+
+    /// What the owner asks for at the dashboard.
+    ///
+    /// # Errors
+    /// [`WebError::NotConfigured`] where the configuration lists no account for it.
+    pub fn ask_of_owner(&self) -> Result<Ask, WebError> {
+        let client = self.0.config.dashboard.google().ok_or(WebError::NotConfigured)?;
+        let client = self.0.client(Some(client.clone()))?.name.clone();
+        Ok(Ask { client, return_to: None, challenge: None, person: None, scopes: None, for_dashboard: true })
     }
 
     /// Begins a sign-in. No call to Google; discovery is fetched if it is not at hand.

@@ -219,11 +219,24 @@ async fn furnish(vault: &Vault) {
     for n in [1, 2] {
         vault.save_signing_key(&signing_key(n)).await.expect("saved");
         vault.save_connect_link(&link_secret(n.into()), connect_link(n.into())).await.expect("saved");
+        vault.save_owner_session(&owner_session(vault, n.into()), vec![]).await.expect("saved");
     }
     for project in ["402839145520", "7"] {
         let mirror = vault.create_mirror(id, project, "both").await.expect("made");
         let mirror = Mirror { stage: MirrorStage::Settled, root: Some("root-id".into()), ..mirror };
         vault.save_mirror(&mirror, mirror_batch(project)).await.expect("saved");
+    }
+}
+
+/// By an account, or (an even number) by a link.
+fn owner_session(vault: &Vault, n: usize) -> OwnerSessionRecord {
+    let secret = SecretText::new(format!("secret-of-session-{n}"));
+    OwnerSessionRecord {
+        id: vault.new_owner_session_id(),
+        lookup: vault.owner_session_lookup(&secret),
+        signed_in_by: if n % 2 == 1 { SignedInBy::Google(email(n)) } else { SignedInBy::Link },
+        signed_in_at: START,
+        seen_at: START,
     }
 }
 
@@ -345,6 +358,17 @@ async fn read_all(vault: &Vault) -> Contents {
             format!("{link:?} {}", serde_json::to_string(&link.person).expect("JSON"))
         };
         all.insert(format!("link {n}"), found.map(|found| found.map_or("None".into(), words)));
+    }
+    match vault.load_owner_sessions().await {
+        Ok(sessions) => {
+            for (n, session) in sessions.into_iter().enumerate() {
+                let name = session.as_ref().map_or_else(|_| format!("at {n}"), |own| own.id.to_string());
+                let by = |own: &OwnerSessionRecord| serde_json::to_string(&own.signed_in_by).expect("JSON");
+                let words = |own: OwnerSessionRecord| format!("{own:?} {}", by(&own));
+                all.insert(format!("session {name}"), session.map(words));
+            }
+        }
+        Err(error) => drop(all.insert("sessions".into(), Err(error))),
     }
     for kind in [DocumentKind::Discovery, DocumentKind::KeySet] {
         let found = vault.load_document(kind).await;

@@ -101,7 +101,7 @@ impl Seen {
     /// Where the page goes on by itself.
     fn refresh(&self) -> Option<Url> {
         let target = self.body.split("content=\"0;url=").nth(1)?.split('"').next()?;
-        Some(target.replace("&amp;", "&").parse().expect("a URL"))
+        Some(self.url.join(&target.replace("&amp;", "&")).expect("a URL"))
     }
 
     pub fn parameter(&self, name: &str) -> Option<String> {
@@ -117,6 +117,8 @@ pub struct Browser {
     pub cookies_set: Vec<String>,
     pub language: &'static str,
     pub accept: &'static str,
+    /// The site whose page sends forms; else the one that they go to.
+    pub origin: Option<&'static str>,
 }
 
 impl Browser {
@@ -127,6 +129,7 @@ impl Browser {
             cookies_set: Vec::new(),
             language: "en",
             accept: "text/html,*/*;q=0.8",
+            origin: None,
         }
     }
 
@@ -143,7 +146,8 @@ impl Browser {
             request = request.header("cookie", cookies.join("; "));
         }
         if method == "POST" {
-            request = request.form(form);
+            let own = Url::parse(url).expect("a URL").origin().ascii_serialization();
+            request = request.form(form).header("origin", self.origin.unwrap_or(&own));
         }
         let answer = self.outbound.send(request).await.expect("an answer");
         for cookie in answer.headers.get_all("set-cookie") {

@@ -5,7 +5,7 @@ use crate::program::Folder;
 #[test]
 fn every_command_explains_itself() {
     let folder = Folder::empty();
-    let commands: [&[&str]; 27] = [
+    let commands: [&[&str]; 30] = [
         &[],
         &["serve"],
         &["status"],
@@ -31,6 +31,9 @@ fn every_command_explains_itself() {
         &["drive", "get"],
         &["drive", "put"],
         &["drive", "rm"],
+        &["admin"],
+        &["admin", "link"],
+        &["admin", "sign-out"],
         &["vault", "backup"],
         &["vault", "restore"],
     ];

@@ -196,7 +196,7 @@ fn codes_of_problems_exist() {
 fn dependencies_are_listed_and_no_other() {
     let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).expect("a manifest");
     let mut expected: BTreeSet<String> = BTreeSet::new();
-    for table in ["dependencies", "dev-dependencies"] {
+    for table in ["dependencies", "build-dependencies", "dev-dependencies"] {
         expected.extend(manifest[table].as_table().expect("a table").keys().cloned());
     }
     let page = read("docs/dependencies.md");

@@ -6,6 +6,8 @@ use std::path::Path;
 pub(super) struct Page<'a> {
     /// Where locum is, without a slash at the end.
     pub(super) base: &'a str,
+    /// What opens the dashboard, once.
+    pub(super) link: &'a str,
     /// Where the emulated Google is, without a slash at the end.
     pub(super) google: &'a str,
     /// Who can sign in.
@@ -20,7 +22,7 @@ pub(super) struct Page<'a> {
 
 /// The whole page.
 pub(super) fn welcome(page: &Page<'_>) -> String {
-    let Page { base, google, people, key, config_file, program } = page;
+    let Page { base, link, google, people, key, config_file, program } = page;
     let first = people.first().copied().unwrap_or_default();
     format!(
         r#"locum demo: a loopback Google and a real locum with a vault that is thrown away at the end.
@@ -30,6 +32,8 @@ Nothing leaves this machine and nobody is connected yet. Ctrl-C ends it.
   Google    {google}/  (its consent page and all it answers)
   people    {people}
   API key   {key}
+  dashboard {link}
+            (works once, for ten minutes; `locum admin link` below prints another)
   sign in   {base}/v1/sign-in?client=demo  (in a browser, as one of them)
 
 Paste this into another terminal, step by step or all at once:
@@ -51,6 +55,7 @@ curl -s {base}/v1/users/{first}/app-data/notes/hello.txt -H 'Authorization: Bear
 export LOCUM_CONFIG={config}
 {program} user list
 {program} drive ls {first}
+{program} admin link --print
 {program} status
 "#,
         people = people.join(", "),

@@ -7,13 +7,11 @@ use std::borrow::Cow;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use rust_embed::RustEmbed;
 
 use crate::server::problem::{Code, Problem};
 
-#[derive(RustEmbed)]
-#[folder = "$OUT_DIR/dashboard"]
-struct Files;
+// `Files`, as `build.rs` has laid them out.
+include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 
 /// The one page that the dashboard is.
 const INDEX: &str = "index.html";

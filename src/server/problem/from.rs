@@ -285,6 +285,7 @@ impl From<SignInError> for Problem {
                 .detail(format!("Refused: {reason}. {}", Code::IdTokenRefused.detail()))
                 .because(reason),
             SignInError::UserNotAllowed => Self::new(Code::UserNotAllowed),
+            SignInError::OwnerNotListed => Self::new(Code::OwnerNotListed),
             SignInError::WrongAccount => Self::new(Code::WrongAccount),
             SignInError::NotConnected => Self::new(Code::NotConnected),
             SignInError::Blocked(cause) => {

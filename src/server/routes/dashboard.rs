@@ -15,8 +15,10 @@ use super::super::dashboard::{self, assets};
 use super::super::pages::{Facts, Page};
 use super::super::problem::{Code, Problem};
 use super::super::query;
-use super::super::visitor::Visitor;
+use super::super::visitor::{Visitor, drop_cookie};
+use super::sign_in::on_to_google;
 use crate::clock::Timestamp;
+use crate::ids::Email;
 use crate::owner_sessions::SignedInBy;
 use crate::secret::SecretText;
 
@@ -29,10 +31,12 @@ pub(super) async fn home(context: web::Data<Context>, request: HttpRequest) -> R
         return assets::index(request.headers());
     }
     let visitor = Visitor::of(&request);
+    // Google leads back to the public address, where a cookie of another one does not come along.
+    let own = context.addresses.of(request.headers());
+    let google = context.state.config.dashboard.google().is_some() && own.is_some_and(|own| own.public);
     let mut response = if led_here_from_elsewhere(request.headers()) {
         Page::opening(visitor.language, "./").answer(StatusCode::OK)
     } else {
-        let google = context.state.config.dashboard.google().is_some();
         Page::sign_in(visitor.language, google).answer(StatusCode::OK)
     };
     show_origin_of_forms(response.headers_mut());
@@ -74,6 +78,51 @@ pub(super) async fn enter(
     let signed_in = signed_in.map_err(|error| told(error.into()))?;
     tracing::info!("a browser signed in to the dashboard by a link");
     let mut response = Page::opening(visitor.language, "../../").answer(StatusCode::OK);
+    dashboard::keep_cookie(&mut response, &own, &signed_in);
+    Ok(response)
+}
+
+/// Sends the owner to Google to say who they are.
+pub(super) async fn sign_in(
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let visitor = Visitor::of(&request);
+    let told = |problem: Problem| visitor.told(problem, &Facts::default());
+    let own = dashboard::own(&context, &request).map_err(told)?;
+    check_form(request.headers(), &own).map_err(told)?;
+    if !own.public {
+        return Err(told(Problem::new(Code::HostNotServed)));
+    }
+    let flow = &context.state.web_flow;
+    let begun = match flow.ask_of_owner() {
+        Ok(ask) => flow.begin(ask).await,
+        Err(error) => Err(error),
+    };
+    Ok(on_to_google(&context, visitor, &begun.map_err(|error| told(error.into()))?))
+}
+
+/// Signs a browser in whose person Google has named, and whose address is listed.
+pub(super) async fn owner_came_back(
+    context: &Context,
+    request: &HttpRequest,
+    visitor: Visitor,
+    sign_in: &str,
+    email: Email,
+) -> Result<HttpResponse, Problem> {
+    let told = |problem: Problem| visitor.told(problem, &Facts::default());
+    let own = dashboard::own(context, request).map_err(told)?;
+    // Google led here under the public address. If the request shows another one, a proxy has replaced it,
+    // and nobody can tell whether the browser came by https.
+    if !own.public {
+        return Err(told(Problem::new(Code::HostNotServed)));
+    }
+    let signed_in = context.state.owner_sessions.sign_in(SignedInBy::Google(email)).await;
+    let signed_in = signed_in.map_err(|error| told(error.into()))?;
+    tracing::info!("a browser signed in to the dashboard with Google");
+    // This address holds the code and the state, both spent; the page leaves it behind.
+    let mut response = Page::opening(visitor.language, "../../").answer(StatusCode::OK);
+    drop_cookie(context, sign_in, &mut response);
     dashboard::keep_cookie(&mut response, &own, &signed_in);
     Ok(response)
 }

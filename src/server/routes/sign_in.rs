@@ -12,6 +12,7 @@ use super::super::pages::{Ending, Facts, Page};
 use super::super::problem::{Code, Problem};
 use super::super::query;
 use super::super::visitor::{Visitor, cookie_of, drop_cookie, keep_cookie, redirect};
+use super::dashboard;
 use crate::scopes::ScopeSet;
 use crate::secret::AuthorizationCode;
 use crate::sign_in::web_flow::{Ask, Begun, Callback, Completed, End, Ended, Success, WebError};
@@ -59,6 +60,9 @@ pub(super) async fn callback(
             let mut response = redirect(&location);
             drop_cookie(&context, &id, &mut response);
             Ok(response)
+        }
+        Ok(Completed::Owner { id, email }) => {
+            dashboard::owner_came_back(&context, &request, visitor, &id, email).await
         }
         Ok(Completed::OnceMore { id, begun }) => {
             let mut response = redirect(&begun.location);

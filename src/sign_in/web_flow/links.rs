@@ -152,6 +152,7 @@ impl WebFlow {
             challenge: None,
             person: Some(person),
             scopes: link.scopes,
+            for_dashboard: false,
         };
         let scopes = wanted(client, &ask);
         Ok((LinkId(link.id), LinkView { ask, scopes, expires_at: link.expires_at }))

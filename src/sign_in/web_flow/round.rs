@@ -4,9 +4,11 @@ use super::pending::{Ended, Found, Opened, Waiting};
 use super::{Ask, Begun, Callback, Completed, Inner, Success, WebError};
 use crate::config::{Client, Source};
 use crate::google::{AuthorizationRequest, pkce};
-use crate::ids::ClientName;
+use crate::ids::{ClientName, Email};
 use crate::scopes::ScopeSet;
+use crate::secret::AuthorizationCode;
 use crate::sign_in::exchange::Terms;
+use crate::sign_in::owner::OwnerCode;
 use crate::sign_in::{ExchangeRequest, Exchanged, NamedPerson, SignInError, outcome_of};
 use crate::vault::Grant;
 
@@ -39,6 +41,9 @@ impl Inner {
 
     /// What to ask for, and whether the person must be asked although they may have agreed before.
     pub(super) async fn scopes_for(&self, client: &Client, ask: &Ask) -> Result<(ScopeSet, bool), WebError> {
+        if ask.for_dashboard {
+            return Ok((identity(), false));
+        }
         let wanted = wanted(client, ask);
         let Some(person) = &ask.person else {
             // Nobody knows who will come. If nothing lasting comes of it, the person is asked once more.
@@ -90,9 +95,11 @@ impl Inner {
             state: state.expose(),
             nonce: &waiting.nonce,
             challenge: &pkce::challenge(&waiting.verifier),
+            offline: !waiting.ask.for_dashboard,
             login_hint: hint.map(NamedPerson::as_str),
             force_consent: forced,
-            incremental: true,
+            // Who says who they are grants nothing, and is not asked for it.
+            incremental: !waiting.ask.for_dashboard,
         }
         .url(&endpoints);
         Ok(Begun { id, browser, location })
@@ -105,6 +112,19 @@ impl Inner {
             Found::Known => return Ok(Completed::End { id }),
         };
         let ask = waiting.ask.clone();
+        if ask.for_dashboard {
+            return Ok(match self.identify(waiting, callback).await {
+                Ok(email) => {
+                    self.pending.close(&id, Ended { ask, outcome: Err(WebError::Expired) });
+                    Completed::Owner { id, email }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "nobody was signed in to the dashboard with Google");
+                    self.pending.close(&id, Ended { ask, outcome: Err(error) });
+                    Completed::End { id }
+                }
+            });
+        }
         match self.redeem(waiting, callback).await {
             Err(error) => {
                 self.pending.close(&id, Ended { ask, outcome: Err(error) });
@@ -130,12 +150,18 @@ impl Inner {
         }
     }
 
+    async fn identify(&self, waiting: Waiting, callback: Callback) -> Result<Email, WebError> {
+        let Waiting { ask, verifier, nonce, .. } = waiting;
+        let code = code_of(callback)?;
+        let own = self.config.server.sign_in_callback().ok_or(WebError::NotConfigured)?;
+        let client = self.client(Some(ask.client))?;
+        let came = OwnerCode { code, redirect_uri: own.into(), verifier, nonce: &nonce };
+        Ok(self.sign_in.identify_owner(client, came).await?)
+    }
+
     async fn redeem(&self, waiting: Waiting, callback: Callback) -> Result<Redeemed, WebError> {
         let Waiting { ask, asked, verifier, nonce, forced } = waiting;
-        let code = match (callback.error, callback.code) {
-            (Some(error), _) => return Err(refused(&error)),
-            (None, code) => code.ok_or(SignInError::CodeMissing)?,
-        };
+        let code = code_of(callback)?;
         let own = self.config.server.sign_in_callback().ok_or(WebError::NotConfigured)?;
         let request = ExchangeRequest {
             code,
@@ -163,6 +189,14 @@ impl Inner {
             offline: answer.offline_access,
         };
         Ok(Redeemed::Connected(Box::new(exchanged), success))
+    }
+}
+
+/// What Google sent the browser back with.
+fn code_of(callback: Callback) -> Result<AuthorizationCode, WebError> {
+    match (callback.error, callback.code) {
+        (Some(error), _) => Err(refused(&error)),
+        (None, code) => Ok(code.ok_or(SignInError::CodeMissing)?),
     }
 }
 

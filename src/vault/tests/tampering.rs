@@ -8,7 +8,7 @@ use super::*;
 use crate::grant::DeathCause;
 
 /// Tables whose rows carry a MAC.
-const GUARDED: [&str; 11] = [
+const GUARDED: [&str; 12] = [
     "users",
     "grants",
     "api_keys",
@@ -20,13 +20,14 @@ const GUARDED: [&str; 11] = [
     "mirror_remote",
     "mirror_versions",
     "connect_links",
+    "owner_sessions",
 ];
 
 /// Columns that stand outside their row's MAC, each for a reason said in the schema.
 const OUTSIDE: [(&str, &str); 2] = [("api_keys", "last_used_at"), ("redemptions", "answer")];
 
 /// Every sealed column.
-const SEALED: [(&str, &str); 9] = [
+const SEALED: [(&str, &str); 10] = [
     ("users", "profile"),
     ("grants", "refresh_token"),
     ("grants", "access_token"),
@@ -36,6 +37,7 @@ const SEALED: [(&str, &str); 9] = [
     ("mirror_remote", "facts"),
     ("mirror_versions", "facts"),
     ("connect_links", "person"),
+    ("owner_sessions", "signed_in_by"),
 ];
 
 /// The columns of a table: name, and whether it may be NULL.
@@ -185,7 +187,7 @@ async fn no_sealed_value_opens_in_anothers_place() {
             rowids(&stranger, table).into_iter().filter(stored).take(2).map(|row| (table, column, row)),
         );
     }
-    assert_eq!(cells.len(), 18);
+    assert_eq!(cells.len(), 20);
     let mut swaps = 0;
     for (i, &(table, column, row)) in cells.iter().enumerate() {
         for &(other_table, other_column, other_row) in &cells[..i] {
@@ -205,7 +207,7 @@ async fn no_sealed_value_opens_in_anothers_place() {
             swaps += 1;
         }
     }
-    assert_eq!(swaps, 153);
+    assert_eq!(swaps, 190);
     assert_eq!(read_all(&vault).await, before);
 }
 
