@@ -69,7 +69,7 @@ function Form({ clients, user, client, onClose, onMade }) {
           : html`<${Field} label="E-mail address"
             hint="Of the Google account that shall connect; another one is refused."
               control=${(ids) => html`<input ...${ids} type="email" required dir="auto" autocomplete="off"
-                autofocus
+                data-first
                 value=${email} onInput=${(event) => setEmail(event.currentTarget.value)} />`} />`}
         <${Field} label="Client" control=${(ids) => html`<${Select} ...${ids} value=${name} onChange=${setName}
           options=${clients.map((one) => [one.name, one.name])} />`} />

@@ -21,12 +21,13 @@ export function useAction(action) {
   return { ...state, run };
 }
 
-export function Dialog({ title, onClose, wide = false, children }) {
+export function Dialog({ title, onClose, large = false, children }) {
   const id = useId();
   const dialog = useRef(null);
   useEffect(() => {
     const opener = document.activeElement;
     dialog.current.showModal();
+    dialog.current.querySelector('[data-first]')?.focus();
     // The element is taken out of the page rather than closed, so the browser does not do this by itself.
     return () => opener?.isConnected && opener.focus();
   }, []);
@@ -35,7 +36,7 @@ export function Dialog({ title, onClose, wide = false, children }) {
     onClose();
   };
   return html`
-    <dialog ref=${dialog} class=${wide ? 'wide' : ''} aria-labelledby=${id} onCancel=${close}>
+    <dialog ref=${dialog} class=${large ? 'large' : ''} aria-labelledby=${id} onCancel=${close}>
       <header class="dialog-head">
         <h2 id=${id}>${title}</h2>
         <button type="button" class="plain" aria-label="Close" onClick=${onClose}><${Icon} name="close" />

@@ -66,12 +66,12 @@ export function NewKeyDialog({ onClose, onMade }) {
   }
   const typed = (set) => (event) => set(event.currentTarget.value);
   return html`
-    <${Dialog} title="Create an API key" wide onClose=${onClose}>
+    <${Dialog} title="Create an API key" large onClose=${onClose}>
       <form onSubmit=${make}>
         <div class="dialog-body">
           <${Field} label="Name" hint="What you will know it by: the program and where it runs."
             control=${(ids) => html`
-            <input ...${ids} type="text" required autofocus maxlength="100" dir="auto" autocomplete="off"
+            <input ...${ids} type="text" required data-first maxlength="100" dir="auto" autocomplete="off"
               value=${name} onInput=${typed(setName)} />`} />
           <${CheckList} label="May" chosen=${actions} onChange=${setActions}
             options=${ACTIONS.map(([action, what]) => [action,

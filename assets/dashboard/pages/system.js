@@ -1,7 +1,8 @@
 // locum itself: which version, since when, the vault, the configuration in force with where each value is from.
 
 import { html, useState } from '../vendor/preact.js';
-import { address, useLoad } from '../api.js';
+import { address, call, leave, useLoad } from '../api.js';
+import { ConfirmDialog } from '../forms.js';
 import {
   Card, Empty, Failure, Icon, Loading, Time, bytes, capital, exact, skewWords, span, useNow, useReady,
 } from '../ui.js';
@@ -58,16 +59,29 @@ const Vault = ({ vault }) => html`
     </dl>
   </${Card}>`;
 
-const Session = ({ session }) => html`
-  <${Card} id="session" title="This session">
-    <dl class="facts-list">
-      <div><dt>Signed in</dt><dd>${session.signed_in_as === 'link' ? 'by a one-time link'
-        : html`as <bdi>${session.signed_in_as}</bdi>`},
-        ${' '}<${Time} at=${session.signed_in_at} /></dd></div>
-      <div><dt>Ends</dt><dd><${Time} at=${session.ends_at} />, or when
-        idle <${Time} at=${session.idle_ends_at} /></dd></div>
-    </dl>
-  </${Card}>`;
+function Session({ session }) {
+  const [ending, setEnding] = useState(false);
+  return html`
+    <${Card} id="session" title="This session" actions=${html`
+      <button type="button" class="small" onClick=${() => setEnding(true)}>Sign out everywhere…</button>`}>
+      <dl class="facts-list">
+        <div><dt>Signed in</dt>
+          <dd>${session.signed_in_as === 'link' ? 'by a one-time link'
+            : html`as <bdi>${session.signed_in_as}</bdi>`}
+            ${', '}<${Time} at=${session.signed_in_at} /></dd></div>
+        <div><dt>Ends</dt>
+          <dd><${Time} at=${session.ends_at} />, or when idle <${Time} at=${session.idle_ends_at} /></dd></div>
+      </dl>
+      ${ending && html`
+        <${ConfirmDialog} title="Sign out everywhere?" words="Sign out everywhere"
+          action=${() => call('DELETE', address(['dashboard', 'sessions']))} onClose=${() => setEnding(false)}
+            onDone=${leave}>
+          <p>Every browser that is signed in to the dashboard is signed out, this one too, and links that
+            nobody followed
+            yet open nothing. <code>locum admin link</code> makes another.</p>
+        </${ConfirmDialog}>`}
+    </${Card}>`;
+}
 
 const shownValue = (value) => (value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value));
 

@@ -166,7 +166,7 @@ function Path({ folder, hash }) {
 const Files = ({ folders, files, folder, hash, target, onDelete }) => html`
   <table class="files">
     <caption class="visually-hidden">Files and folders</caption>
-    <thead><tr><th scope="col">Name</th><th scope="col" class="number">Size</th>
+    <thead><tr><th scope="col">Name</th><th scope="col" class="number wide">Size</th>
       <th scope="col" class="wide">Changed</th>
       <th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
     <tbody>
@@ -174,7 +174,7 @@ const Files = ({ folders, files, folder, hash, target, onDelete }) => html`
         <tr key=${`folder ${name}`}>
           <th scope="row"><span class="named"><${Icon} name="folder" />
             <a href=${hash({ folder: `${folder}${name}/` })}><bdi>${name}</bdi></a></span></th>
-          <td class="number">${bytes(size)}</td><td class="quiet wide">${count(files, 'file')}</td><td />
+          <td class="number wide">${bytes(size)}</td><td class="quiet wide">${count(files, 'file')}</td><td />
             </tr>`)}
       ${files.map((entry) => html`
         <tr key=${entry.id}>
@@ -183,7 +183,7 @@ const Files = ({ folders, files, folder, hash, target, onDelete }) => html`
             ${!entry.addressable && html`<span class="badge plain"
               title="Another file of the same path, changed later, is what the path leads to">hidden</span>`}
                 </span></th>
-          <td class="number">${entry.size === null ? '' : bytes(entry.size)}</td>
+          <td class="number wide">${entry.size === null ? '' : bytes(entry.size)}</td>
           <td class="wide"><${Time} at=${entry.modified} /></td>
           <td class="row-actions">${entry.kind === 'file' && entry.addressable && html`
             <a class="button small" href=${target(entry.path)} download=${entry.path.split('/').at(-1)}

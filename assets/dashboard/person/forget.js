@@ -31,7 +31,7 @@ export function ForgetDialog({ person, client, onClose, onDone }) {
     return html`
       <${Dialog} title="Forgotten" onClose=${close}>
         <div class="dialog-body"><${Outcome} done=${done} /></div>
-        <footer class="dialog-foot"><button type="button" class="primary" autofocus
+        <footer class="dialog-foot"><button type="button" class="primary" data-first
           onClick=${close}>Done</button></footer>
       </${Dialog}>`;
   }
