@@ -174,7 +174,9 @@ async fn a_restart_signs_nobody_out_but_those_who_left_the_list() {
     let by_google = locum.state.owner_sessions.sign_in(alice).await.expect("signed in");
     let locum = locum.restart_with(&with_emails(r#"["bob@example.org"]"#)).await;
     assert!(locum.state.owner_sessions.verify(&by_google.secret).is_none());
+    assert!(!locum.state.owner_sessions.is_signed_in(by_google.session.id));
     assert!(locum.state.owner_sessions.verify(&by_link.secret).is_some());
+    assert!(locum.state.owner_sessions.is_signed_in(by_link.session.id));
 }
 
 #[tokio::test]

@@ -56,6 +56,15 @@ async fn a_vault_of_the_second_schema_opens() {
     vault.close().await;
 }
 
+/// A backup that was made by an older locum is verified by the tables that it has.
+#[test]
+fn a_backup_of_the_third_schema_is_restored() {
+    let home = Home::new(133);
+    let copy = fixture("vault-v3.db");
+    let facts = Vault::restore(&copy, &home.path(), &root(1)).expect("sound");
+    assert_eq!((facts.users, facts.api_keys), (3, 2));
+}
+
 /// Everything that [`furnish`] put into the first schema's tables.
 async fn furnished_as_ever(vault: &Vault) {
     assert_eq!(vault.root_id().to_string(), "fe7e1d8379dda54c");
