@@ -119,7 +119,7 @@ function Attention({ facts }) {
               <span class="buttons">
                 ${item.user && ENDED.has(item.kind) && html`
                   <button type="button" class="small" onClick=${() => setInvited(item)}>Connect link</button>`}
-                <a class="button small" href=${cureHash(item)}>Look<span
+                <a class="button small" href=${cureHash(item)}>Open<span
                   class="visually-hidden"> at: ${item.title}</span></a>
               </span>
             </div>
