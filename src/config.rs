@@ -7,6 +7,7 @@
 mod allow_users;
 mod client;
 mod client_secret;
+mod effective;
 mod environment;
 mod error;
 mod keys;
@@ -25,6 +26,7 @@ mod values;
 
 pub use allow_users::{Admission, AllowUsers, InvalidEntry};
 pub use client::{Client, RedirectProblem, RedirectUri, Source, UnknownSource};
+pub use effective::{Effective, EffectiveValue};
 pub use environment::Environment;
 pub use error::{ConfigError, Mistake, Origin};
 pub use read::Shown;

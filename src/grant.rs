@@ -8,7 +8,11 @@
 //! - `client_changed` is never stored: it is what a grant looks like while the configuration lacks
 //!   the client that issued it ([`GrantState::seen_without_client`]), and ends by itself.
 
+mod counts;
+
 use std::fmt;
+
+pub use self::counts::StateCounts;
 
 macro_rules! causes {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $words:literal;)+ })+) => {$(
@@ -175,6 +179,18 @@ impl GrantState {
             Self::Blocked(_) => "blocked",
             Self::Suspended(_) => "suspended",
             Self::Revoking => "revoking",
+        }
+    }
+
+    /// The state's place among [`GrantState::CODES`].
+    pub const fn place(self) -> usize {
+        match self {
+            Self::Active => 0,
+            Self::NeedsConsent(_) => 1,
+            Self::Dead(_) => 2,
+            Self::Blocked(_) => 3,
+            Self::Suspended(_) => 4,
+            Self::Revoking => 5,
         }
     }
 

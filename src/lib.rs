@@ -19,7 +19,7 @@
 //! | commands | [`cli`] | everything below, [`emulator`] |
 //! | HTTP | [`server`] | [`state`] and below |
 //! | | [`state`]: all services, built once | services and below |
-//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`owner_sessions`], [`api_keys`], [`provider`], [`app_data`], [`mirror`] | each other without circles, and below |
+//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`owner_sessions`], [`api_keys`], [`provider`], [`app_data`], [`mirror`], [`clients`] | each other without circles, and below |
 //! | doors | [`google`], [`vault`], [`config`] | ground; never each other |
 //! | stand-in | [`emulator`] | ground only; reached by [`cli`] and tests only |
 //! | ground | [`clock`], [`rng`], [`secret`], [`ids`], [`scopes`], [`grant`], [`jwt`], [`outbound`], [`lifecycle`], [`metrics`], [`telemetry`] | ground |
@@ -83,6 +83,7 @@
 pub mod api_keys;
 pub mod app_data;
 pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod emulator;

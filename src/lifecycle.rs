@@ -57,6 +57,18 @@ impl Lifecycle {
         self.tracker.spawn(work)
     }
 
+    /// Runs `work`, which computes or reads files, beside the threads that serve requests, and to its end
+    /// whether or not the caller goes on waiting.
+    ///
+    /// # Errors
+    /// [`TaskDied`] when the work panicked.
+    pub async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, TaskDied> {
+        self.tracker.spawn_blocking(work).await.map_err(|_| TaskDied)
+    }
+
     /// Calls `step` every `period` until the process stops; the first call comes after `first`.
     /// A step that panics ends the job loudly and leaves the rest of the process alone.
     pub fn job<S, F>(&self, name: &'static str, first: Duration, period: Duration, mut step: S)

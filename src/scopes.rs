@@ -5,8 +5,12 @@
 //! (RFC 6749 §3.3 lets a server return other strings than were asked for). Scopes are therefore
 //! compared as sets of normalised names, never as text.
 
+mod words;
+
 use std::collections::BTreeSet;
 use std::fmt;
+
+pub use self::words::{ScopeInWords, Sensitivity};
 
 /// A set of normalised scope names. Its text form is sorted and space-separated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

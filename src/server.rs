@@ -21,6 +21,7 @@ mod pages;
 mod problem;
 mod query;
 mod rate_limit;
+mod remembered;
 mod request_id;
 mod routes;
 mod visitor;
@@ -36,9 +37,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::problem::Code;
 pub use self::routes::{
-    ApiKeyStatus, ClientStatus, ConnectLinkMade, EntryKind, EntryPage, EntryView, GoogleStatus, GrantCount,
-    KeyUsers, KeyView, LoginLinkMade, MirrorList, MirrorView, Pause, RemovedView, ReportView, Restored,
-    Status, VaultStatus, VersionList, VersionView, WrittenView,
+    ApiKeyStatus, Attention, AttentionKind, ClientList, ClientStatus, ClientView, ConnectLinkList,
+    ConnectLinkMade, ConnectLinkView, EntryKind, EntryPage, EntryView, GoogleStatus, GrantCount, KeyUsers,
+    KeyView, LinkedUser, LoginLinkMade, MirrorList, MirrorView, Overview, Pause, RemovedView, ReportView,
+    Restored, Severity, Status, VaultStatus, VersionList, VersionView, WrittenView,
 };
 
 use self::admin_peer::AdminRule;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::api_keys::ApiKeys;
 use crate::app_data::AppData;
+use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Effective, Loaded};
 use crate::google::Google;
 use crate::google::drive::Drive;
 use crate::lifecycle::Lifecycle;
@@ -28,6 +29,8 @@ use crate::vault::{Vault, VaultError};
 pub struct AppState {
     /// The configuration.
     pub config: Arc<Config>,
+    /// The same as it is shown to the owner.
+    pub effective: Arc<Effective>,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -48,6 +51,8 @@ pub struct AppState {
     pub web_flow: WebFlow,
     /// The people who are connected.
     pub users: Users,
+    /// The OAuth clients, as their owner looks after them.
+    pub clients: Clients,
     /// Session tokens for apps' users.
     pub sessions: Sessions,
     /// The owner's browsers.
@@ -66,12 +71,14 @@ impl AppState {
     /// # Errors
     /// When the vault cannot be read or written.
     pub async fn build(
-        config: Arc<Config>,
+        loaded: Loaded,
         vault: Vault,
         clock: Clock,
         rng: Rng,
         lifecycle: Lifecycle,
     ) -> Result<Self, VaultError> {
+        let effective = Arc::new(loaded.effective());
+        let config = Arc::new(loaded.config);
         let limits = Limits {
             connect: config.google.connect_timeout,
             time: TimeLimit::Whole(config.google.timeout),
@@ -115,6 +122,14 @@ impl AppState {
             lifecycle: lifecycle.clone(),
             rng: rng.clone(),
         });
+        let clients = Clients::new(
+            config.clone(),
+            vault.clone(),
+            google.clone(),
+            clock.clone(),
+            rng.clone(),
+            lifecycle.clone(),
+        );
         let users = Users::new(
             config.clone(),
             vault.clone(),
@@ -142,6 +157,7 @@ impl AppState {
             MirrorKeeper::new(config.clone(), mirrors, app_data.clone(), clock.clone(), lifecycle.clone());
         Ok(Self {
             config,
+            effective,
             clock,
             rng,
             lifecycle,
@@ -152,6 +168,7 @@ impl AppState {
             sign_in,
             web_flow,
             users,
+            clients,
             sessions,
             owner_sessions,
             api_keys,
@@ -201,6 +218,11 @@ impl AppState {
         self.lifecycle.job("owner-sessions", A_MINUTE, A_MINUTE, move || {
             let sessions = state.owner_sessions.clone();
             async move { report("owner-sessions", sessions.upkeep_step().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("people", A_MINUTE, A_MINUTE, move || {
+            state.users.forget_idle_directory();
+            async {}
         });
         if !self.config.mirrors.is_empty() {
             let state = self.clone();

@@ -6,14 +6,19 @@
 //! again for a day; then the rows are deleted all the same.
 
 mod at_google;
+mod directory;
 mod forget;
+mod people;
 mod view;
 
 use std::sync::Arc;
 
+pub use self::directory::{PeopleQuery, PeopleSort};
 pub use self::forget::{ForgetPreview, Forgotten, Revoke};
-pub use self::view::{GrantView, UserFilter, UserPage, UserView};
+pub use self::people::PeoplePage;
+pub use self::view::{GrantDetail, GrantView, UserFilter, UserPage, UserView};
 
+use self::directory::Directory;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::google::Google;
@@ -35,6 +40,12 @@ pub enum UsersError {
     /// The cursor is not one that a list gave out.
     #[error("not a cursor")]
     BadCursor,
+    /// There are more people than can be searched.
+    #[error("there are more than {most} people, and no more can be searched")]
+    TooMany {
+        /// How many can be.
+        most: u64,
+    },
     /// The kept versions of the person's mirror cannot be deleted yet.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
@@ -60,6 +71,7 @@ struct Inner {
     mirrors: Mirrors,
     clock: Clock,
     lifecycle: Lifecycle,
+    directory: Directory,
 }
 
 impl Users {
@@ -78,6 +90,17 @@ impl Users {
         clock: Clock,
         lifecycle: Lifecycle,
     ) -> Self {
-        Self(Arc::new(Inner { config, vault, google, provider, tokens, mirrors, clock, lifecycle }))
+        let directory = Directory::default();
+        Self(Arc::new(Inner {
+            config,
+            vault,
+            google,
+            provider,
+            tokens,
+            mirrors,
+            clock,
+            lifecycle,
+            directory,
+        }))
     }
 }

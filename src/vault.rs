@@ -15,6 +15,7 @@
 
 mod api_keys;
 mod backup;
+mod changes;
 mod connect_links;
 mod documents;
 mod grants;
@@ -40,7 +41,9 @@ pub use self::api_keys::{ApiKeyRecord, UserBinding};
 pub use self::backup::BackupFacts;
 pub use self::connect_links::{ConnectLinkRecord, LinkedPerson};
 pub use self::documents::{DocumentKind, StoredDocument};
-pub use self::grants::{AccessChange, Grant, GrantChange, GrantCounts, NewGrant, RefreshChange};
+pub use self::grants::{
+    AccessChange, Grant, GrantChange, GrantCounts, GrantsInNeed, NewGrant, RefreshChange,
+};
 pub use self::keyring::{RootId, RootSecret};
 pub use self::lock::VaultLock;
 pub use self::mirrors::{
@@ -51,8 +54,9 @@ pub use self::owner_sessions::{OwnerSessionRecord, SignedInBy};
 pub use self::redemptions::{CodeMarks, NewRedemption, Redemption};
 pub use self::schema::SCHEMA_VERSION;
 pub use self::signing_keys::SigningKeyRecord;
-pub use self::users::{Connected, Connection as NewConnection, Profile, User};
+pub use self::users::{Connected, Connection as NewConnection, Profile, ReadPerson, User, WholePerson};
 
+use self::changes::Changes;
 use self::keyring::Keyring;
 use self::writer::Writer;
 use crate::clock::Clock;
@@ -234,6 +238,7 @@ struct Inner {
     root: RootSecret,
     readers: Vec<Mutex<Connection>>,
     writer: Writer,
+    changes: Arc<Changes>,
     clock: Clock,
     rng: Rng,
     /// Counts the redemptions written, for their ids.
@@ -292,6 +297,7 @@ impl Vault {
             root,
             readers,
             writer,
+            changes: Arc::default(),
             clock,
             rng,
             redemptions,

@@ -1,12 +1,11 @@
 //! A real locum, filled with grants, as the role of a child process.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use locum::api_keys::{Action, Actions, NewApiKey, UserBinding};
 use locum::clock::Clock;
-use locum::config::{Config, Environment};
+use locum::config::{Config, Environment, Loaded};
 use locum::grant::GrantState;
 use locum::lifecycle::Lifecycle;
 use locum::rng::Rng;
@@ -31,7 +30,8 @@ pub struct Settings {
 /// Fills the vault if it is new, starts, and says `ready ADDRESS KEY MILLISECONDS`.
 pub async fn serve(settings: Settings) -> std::io::Result<()> {
     let begun = Instant::now();
-    let config = Arc::new(configuration(&settings)?);
+    let loaded = configuration(&settings)?;
+    let config = &loaded.config;
     let vault = VaultSettings {
         path: config.vault.path.clone(),
         root: RootSecret::Key(SecretKey::new([0x5a; 32])),
@@ -42,7 +42,7 @@ pub async fn serve(settings: Settings) -> std::io::Result<()> {
     if vault.count_users().await.map_err(std::io::Error::other)? < settings.grants {
         fill(&vault, settings.grants).await.map_err(std::io::Error::other)?;
     }
-    let state = AppState::build(config, vault, Clock::system(), Rng::system(), Lifecycle::new())
+    let state = AppState::build(loaded, vault, Clock::system(), Rng::system(), Lifecycle::new())
         .await
         .map_err(std::io::Error::other)?;
     let key = NewApiKey {
@@ -65,7 +65,7 @@ pub async fn serve(settings: Settings) -> std::io::Result<()> {
     Err(std::io::Error::other("locum cannot go on"))
 }
 
-fn configuration(settings: &Settings) -> std::io::Result<Config> {
+fn configuration(settings: &Settings) -> std::io::Result<Loaded> {
     let text = format!(
         "allow_users = \"anyone\"\n\
          [server]\nworkers = {}\n\
@@ -87,7 +87,6 @@ fn configuration(settings: &Settings) -> std::io::Result<Config> {
     let nothing = Vec::<(String, String)>::new();
     let environment = Environment::given(&settings.directory, nothing);
     Config::parse(&text, &settings.directory.join("locum.toml"), &environment)
-        .map(|loaded| loaded.config)
         .map_err(|error| std::io::Error::other(error.to_string()))
 }
 

@@ -3,13 +3,12 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use super::Failure;
 use crate::clock::Clock;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, Loaded};
 use crate::lifecycle::Lifecycle;
 use crate::rng::Rng;
 use crate::state::AppState;
@@ -17,20 +16,21 @@ use crate::vault::{RootSecret, Vault, VaultLock, VaultSettings};
 
 /// Opens the vault under `lock` and builds the services on it. Speaks to nobody.
 pub(super) async fn assemble(
-    config: Config,
+    loaded: Loaded,
     environment: &Environment,
     lock: VaultLock,
 ) -> Result<AppState, Failure> {
+    let config = &loaded.config;
     let settings = VaultSettings {
         path: config.vault.path.clone(),
-        root: root_secret(&config, environment)?,
+        root: root_secret(config, environment)?,
         issuer: config.google.issuer.clone(),
-        readers: workers(&config),
+        readers: workers(config),
     };
     let (clock, rng) = (Clock::system(), Rng::system());
     let vault = Vault::open_locked(settings, lock, clock.clone(), rng.clone())
         .with_context(|| format!("the vault {} does not open", config.vault.path.display()))?;
-    let state = AppState::build(Arc::new(config), vault, clock, rng, Lifecycle::new())
+    let state = AppState::build(loaded, vault, clock, rng, Lifecycle::new())
         .await
         .context("the vault cannot be read")?;
     Ok(state)

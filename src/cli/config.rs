@@ -27,16 +27,14 @@ pub(super) fn run(context: &Context<'_>, command: &ConfigCommand) -> Result<Exit
 fn show(context: &Context<'_>) -> Result<Exit, Failure> {
     let loaded = Config::load(context.config.as_deref(), context.environment)?;
     if context.json {
-        output::json(&json!({
-            "file": loaded.path, "values": loaded.shown, "warnings": loaded.warnings,
-        }))?;
+        output::json(&loaded.effective())?;
     } else {
-        let rows = loaded.shown.iter().map(|shown| {
+        let rows = loaded.effective().values.into_iter().map(|shown| {
             let value = match shown.value.as_str() {
                 Some(words) if shown.secret => words.to_owned(),
                 _ => shown.value.to_string(),
             };
-            [shown.key.clone(), shown.source.clone(), value]
+            [shown.key, shown.place.unwrap_or(shown.source), value]
         });
         output::data(&output::table(["KEY", "SOURCE", "VALUE"], rows))?;
     }

@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, 
         let nothing = Environment::given(folder.path(), Vec::<(String, String)>::new());
         let loaded = Config::load(Some(&config_file), &nothing)?;
         let lock = VaultLock::take(&loaded.config.vault.path).map_err(anyhow::Error::from)?;
-        let state = assembly::assemble(loaded.config, &nothing, lock).await?;
+        let state = assembly::assemble(loaded, &nothing, lock).await?;
         let (_, key) = state
             .api_keys
             .create(NewApiKey {

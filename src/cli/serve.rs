@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Exit, Failure> {
         let vault = loaded.config.vault.path.clone();
         assembly::refuse_foreign_owner(&vault)?;
         let lock = VaultLock::take(&vault).map_err(anyhow::Error::from)?;
-        let state = assembly::assemble(loaded.config.clone(), context.environment, lock).await?;
+        let state = assembly::assemble(loaded.clone(), context.environment, lock).await?;
         let serving = Serving::start(state, None)?;
         tell(context, &loaded, &serving)?;
         serving.until_the_end(&mut signals).await

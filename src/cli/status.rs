@@ -8,14 +8,6 @@ use super::{Context, Exit, Failure, output, words};
 use crate::clock::Timestamp;
 use crate::server::{GrantCount, Status};
 
-/// An API key that ends within this many seconds is somebody's business now: two weeks.
-const KEY_NOTICE: i64 = 14 * 86_400;
-/// So is a refresh token that Google said will run out: two days, of the seven that a project in
-/// Testing gives.
-const GRANT_NOTICE: i64 = 2 * 86_400;
-/// A clock that is off by more refuses good ID tokens.
-const SKEW_NOTICE: i64 = 30;
-
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Print only what somebody must act on: nothing when all is well
@@ -88,14 +80,14 @@ fn wanted(status: &Status) -> Vec<String> {
             grants.state,
         ));
     }
-    if let Some(end) = status.next_refresh_token_expiry.filter(|end| end.since(now) <= GRANT_NOTICE) {
+    if let Some(end) = status.next_refresh_token_expiry.filter(|end| end.since(now) <= Status::GRANT_NOTICE) {
         wanted.push(format!(
             "A refresh token ends {}, and its person must sign in again. Is the Google project still in Testing? \
              There, every grant ends after seven days: publish the app.",
             words::relative(end, now)
         ));
     }
-    if let Some(end) = status.api_keys.next_expiry.filter(|end| end.since(now) <= KEY_NOTICE) {
+    if let Some(end) = status.api_keys.next_expiry.filter(|end| end.since(now) <= Status::KEY_NOTICE) {
         wanted.push(format!(
             "An API key ends {}: `locum key list` names it, `locum key rotate` replaces it.",
             words::relative(end, now)
@@ -107,7 +99,7 @@ fn wanted(status: &Status) -> Vec<String> {
             status.api_keys.damaged
         ));
     }
-    if let Some(skew) = status.google.clock_skew_seconds.filter(|skew| skew.abs() > SKEW_NOTICE) {
+    if let Some(skew) = status.google.clock_skew_seconds.filter(|skew| skew.abs() > Status::SKEW_NOTICE) {
         wanted.push(format!(
             "This machine's clock differs from Google's by {} seconds: set it right, or good sign-ins are refused.",
             skew.abs()

@@ -23,7 +23,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Variable(name) => f.write_str(name),
-            Self::Default => f.write_str("default"),
+            Self::Default => f.write_str(super::Shown::DEFAULT),
         }
     }
 }

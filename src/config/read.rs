@@ -32,6 +32,11 @@ pub struct Shown {
     pub secret: bool,
 }
 
+impl Shown {
+    /// The source of what nobody wrote.
+    pub(super) const DEFAULT: &str = "default";
+}
+
 /// The outcome of a reading without mistakes.
 pub(super) struct Outcome {
     pub(super) config: Config,

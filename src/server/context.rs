@@ -1,6 +1,6 @@
 //! What every request of a server shares.
 
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
@@ -8,6 +8,7 @@ use super::addresses::OwnAddresses;
 use super::client_address::TrustedProxies;
 use super::problem::Problem;
 use super::rate_limit::RateLimits;
+use super::remembered::Remembered;
 use super::request_id::RequestIds;
 use super::routes;
 use crate::app_data::AppDataError;
@@ -16,7 +17,7 @@ use crate::config::Source;
 use crate::metrics::RouteMetrics;
 use crate::state::AppState;
 use crate::tokens::TokenError;
-use crate::vault::GrantCounts;
+use crate::vault::{GrantCounts, GrantsInNeed};
 
 /// Which listener a request came through, and so what its caller is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,10 @@ pub(super) struct Context {
     /// One for each row of [`routes::TABLE`], and one more for what matches none.
     pub(super) routes: Vec<RouteMetrics>,
     pub(super) started_at: Timestamp,
-    /// The last count of grants, which costs too much to be made for every scrape.
-    pub(super) counts: Mutex<Option<(Timestamp, GrantCounts)>>,
+    /// The last count of grants.
+    pub(super) counts: Remembered<GrantCounts>,
+    /// The grants that somebody may have to look after.
+    pub(super) in_need: Remembered<Arc<GrantsInNeed>>,
 }
 
 impl std::fmt::Debug for Context {
@@ -60,7 +63,8 @@ impl Context {
             proxies: TrustedProxies::new(state.config.server.trusted_proxies.clone()),
             routes: names.map(|name| state.metrics.route(name)).collect(),
             started_at: state.clock.now(),
-            counts: Mutex::default(),
+            counts: Remembered::default(),
+            in_need: Remembered::default(),
             state,
         }
     }

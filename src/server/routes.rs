@@ -3,6 +3,8 @@
 
 mod app_data;
 mod backup;
+mod clients;
+mod configuration;
 mod connect;
 mod connect_links;
 mod dashboard;
@@ -11,7 +13,9 @@ mod keys;
 mod me;
 mod mirror;
 mod ops;
+mod overview;
 mod own_account;
+mod people;
 mod session;
 mod sign_in;
 mod status;
@@ -30,10 +34,12 @@ use crate::api_keys::Action;
 
 pub use self::app_data::{EntryKind, EntryPage, EntryView, RemovedView, WrittenView};
 pub(super) use self::backup::remove_leftovers;
-pub use self::connect_links::ConnectLinkMade;
+pub use self::clients::{ClientList, ClientView};
+pub use self::connect_links::{ConnectLinkList, ConnectLinkMade, ConnectLinkView, LinkedUser};
 pub use self::dashboard::LoginLinkMade;
 pub use self::keys::{KeyUsers, KeyView};
 pub use self::mirror::{MirrorList, MirrorView, ReportView, Restored, VersionList, VersionView};
+pub use self::overview::{Attention, AttentionKind, Overview, Severity};
 pub use self::status::{ApiKeyStatus, ClientStatus, GoogleStatus, GrantCount, Pause, Status, VaultStatus};
 
 /// Who may call a route.
@@ -120,6 +126,9 @@ table! {
         PUT Access::Session => app_data::write_own;
         DELETE Access::Session => app_data::remove_own;
     }
+    "/v1/people" {
+        GET Access::Owner => people::list;
+    }
     "/v1/users" {
         GET Access::Key(Action::UsersRead) => users::list;
     }
@@ -153,6 +162,7 @@ table! {
         GET Access::Owner => mirror::list;
     }
     "/v1/connect-links" {
+        GET Access::Key(Action::UsersRead) => connect_links::list;
         POST Access::Key(Action::UsersWrite) => connect_links::create;
     }
     "/v1/connect-links/{id}" {
@@ -203,6 +213,18 @@ table! {
     }
     "/v1/dashboard/sessions" {
         DELETE Access::Owner => dashboard::sign_out_all;
+    }
+    "/v1/clients" {
+        GET Access::Owner => clients::list;
+    }
+    "/v1/clients/{name}/check" {
+        POST Access::Owner => clients::check;
+    }
+    "/v1/configuration" {
+        GET Access::Owner => configuration::show;
+    }
+    "/v1/overview" {
+        GET Access::Owner => overview::show;
     }
     "/v1/status" {
         GET Access::Owner => status::status;

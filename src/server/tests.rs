@@ -7,6 +7,7 @@ mod dashboard;
 mod exchange;
 mod keys;
 mod limits;
+mod pages;
 mod people;
 mod site;
 mod stop;

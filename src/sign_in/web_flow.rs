@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-pub use self::links::{LinkId, LinkOrder, LinkView, MadeLink};
+pub use self::links::{LinkId, LinkOrder, LinkView, MadeLink, OpenLink};
 pub use self::pending::{End, Ended, LIFETIME};
 
 use self::codes::Codes;

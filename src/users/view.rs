@@ -6,7 +6,7 @@ use super::{Inner, Users, UsersError};
 use crate::clock::Timestamp;
 use crate::grant::GrantState;
 use crate::ids::{ClientName, Email, OAuthClientId, Sub, UserId};
-use crate::scopes::ScopeSet;
+use crate::scopes::{ScopeInWords, ScopeSet};
 use crate::tokens::Reach;
 use crate::vault::{Grant, User, VaultError};
 
@@ -62,6 +62,24 @@ pub struct GrantView {
     pub connected_at: Timestamp,
     /// When Google last accepted the refresh token.
     pub refreshed_at: Timestamp,
+    /// What only the view of one person says.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<GrantDetail>,
+}
+
+/// What is said of a grant where one person is looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantDetail {
+    /// When the refresh token is used next for its own sake if nobody asks for a token before, so that
+    /// Google does not drop it; `null` for a grant that is not refreshed.
+    pub next_refresh_at: Option<Timestamp>,
+    /// From when on a request for a token starts a refresh ahead of the stored one's end; `null` while none
+    /// is stored or the grant is not refreshed.
+    pub refresh_ahead_from: Option<Timestamp>,
+    /// What the granted scopes allow, in their order.
+    pub scopes_in_words: Vec<ScopeInWords>,
+    /// What the client is configured to want and the person did not grant.
+    pub missing_scopes: ScopeSet,
 }
 
 /// Which people to list.
@@ -92,8 +110,15 @@ impl Users {
     /// # Errors
     /// [`UsersError::NotFound`] when there is nobody, or nothing of theirs, within reach.
     pub async fn show(&self, user: UserId, reach: &Reach) -> Result<UserView, UsersError> {
-        let user = self.0.vault.load_user(user).await?.ok_or(UsersError::NotFound)?;
-        self.0.view(user, reach).await?.ok_or(UsersError::NotFound)
+        let inner = &self.0;
+        let user = inner.vault.load_user(user).await?.ok_or(UsersError::NotFound)?;
+        let grants = inner.vault.load_grants_of(user.id).await?;
+        let mut view = inner.view(user, &grants, reach).ok_or(UsersError::NotFound)?;
+        for shown in &mut view.grants {
+            let of_client = |grant: &&Grant| grant.client_id == shown.client_id;
+            shown.detail = grants.iter().find(of_client).map(|grant| inner.detail(grant));
+        }
+        Ok(view)
     }
 
     /// A page of up to `limit` people, in no particular but a steady order.
@@ -170,36 +195,36 @@ impl Inner {
         filter: &UserFilter,
         reach: &Reach,
     ) -> Result<(), UsersError> {
-        let view = match user {
-            Ok(user) => self.view(user, reach).await,
-            Err(error) => Err(error.into()),
+        let whole = match user {
+            Ok(user) => self.vault.load_grants_of(user.id).await.map(|grants| (user, grants)),
+            Err(error) => Err(error),
         };
-        match view {
-            Ok(view) => page.users.extend(view.filter(|view| filter.matches(view))),
-            Err(UsersError::Vault(error @ VaultError::Damaged { .. })) => {
+        match whole {
+            Ok((user, grants)) => {
+                let view = self.view(user, &grants, reach);
+                page.users.extend(view.filter(|view| filter.matches(view)));
+            }
+            Err(error @ VaultError::Damaged { .. }) => {
                 tracing::error!(%error, "a person cannot be listed");
                 page.damaged += 1;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
 
     /// The person with what is within reach; `None` when a bound caller reaches nothing of theirs.
-    async fn view(&self, user: User, reach: &Reach) -> Result<Option<UserView>, UsersError> {
-        let grants: Vec<GrantView> = self
-            .vault
-            .load_grants_of(user.id)
-            .await?
+    pub(super) fn view(&self, user: User, grants: &[Grant], reach: &Reach) -> Option<UserView> {
+        let grants: Vec<GrantView> = grants
             .iter()
             .map(|grant| self.view_grant(grant))
             .filter(|grant| reach.includes(grant.client.as_ref()))
             .collect();
         if grants.is_empty() && reach.clients.is_some() {
-            return Ok(None);
+            return None;
         }
         let profile = user.profile;
-        Ok(Some(UserView {
+        Some(UserView {
             id: profile.sub,
             email: profile.email,
             email_verified: profile.email_verified,
@@ -208,7 +233,7 @@ impl Inner {
             hd: profile.hd,
             created_at: user.created_at,
             grants,
-        }))
+        })
     }
 
     pub(super) fn client_name(&self, id: &OAuthClientId) -> Option<ClientName> {
@@ -237,6 +262,24 @@ impl Inner {
             access_token_expires_at: grant.access_expires_at,
             connected_at: grant.connected_at,
             refreshed_at: grant.refreshed_at,
+            detail: None,
+        }
+    }
+
+    fn detail(&self, grant: &Grant) -> GrantDetail {
+        let settings = &self.config.tokens;
+        let is_refreshed = self.seen_state(grant).is_usable() && grant.has_refresh_token();
+        let wanted =
+            self.config.client_by_id(&grant.client_id).map(|client| client.scopes.minus(&grant.scopes));
+        GrantDetail {
+            next_refresh_at: is_refreshed.then(|| grant.refreshed_at + settings.keep_alive),
+            refresh_ahead_from: grant.access_expires_at.filter(|_| is_refreshed).map(|end| {
+                // As the road to tokens does it: a short-lived one in the second half of its life.
+                let ahead = i64::try_from(settings.refresh_ahead.as_secs()).unwrap_or(i64::MAX);
+                end.plus(-ahead.min(end.since(grant.refreshed_at) / 2))
+            }),
+            scopes_in_words: grant.scopes.in_words(),
+            missing_scopes: wanted.unwrap_or_default(),
         }
     }
 }

@@ -193,6 +193,28 @@ impl Vault {
         Ok(link.filter(|link| self.0.clock.now() < link.expires_at))
     }
 
+    /// Every link whose time is not over, the latest first, at most `limit`. A damaged row comes as its error
+    /// in its place.
+    ///
+    /// # Errors
+    /// When the vault cannot be read.
+    pub async fn list_connect_links(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<Result<ConnectLinkRecord, VaultError>>, VaultError> {
+        let (keys, now) = (&self.0.keys, self.0.clock.now().unix());
+        self.read(|conn| {
+            let mut statement = conn
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM connect_links WHERE expires_at > ? ORDER BY created_at DESC, id LIMIT ?"
+                ))
+                .map_err(sql)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![now, limit], LinkRow::from_sql).map_err(sql)?;
+            rows.map(|row| Ok(row.map_err(sql)?.and_then(|row| row.open(keys)))).collect()
+        })
+    }
+
     /// Takes a link away. Whether this call did: of two that come at once, one is told so.
     ///
     /// # Errors

@@ -1,10 +1,13 @@
 //! Grants: what a user gave a client, with its tokens.
 
 mod load;
+mod need;
 mod refresh_hashes;
 mod row;
 
 use rusqlite::Connection;
+
+pub use self::need::GrantsInNeed;
 
 use self::refresh_hashes::DoubleHashes;
 use super::keyring::Lookup;
@@ -249,10 +252,12 @@ impl Vault {
             matches!(change.access, AccessChange::Erase) || change.state == Some(GrantState::Revoking);
         self.apply(&mut grant, change, self.0.clock.now());
         let write = self.writing(grant.clone(), Some(seen));
+        let (changes, user, moved) = (self.changes(), grant.user, !seen.is_indexed_as(&grant));
+        let then = move |(): &()| changes.note(user, moved);
         if erases {
-            self.0.writer.erase(write).await?;
+            self.0.writer.erase_then(write, then).await?;
         } else {
-            self.write(write).await?;
+            self.0.writer.write_then(write, then).await?;
         }
         Ok(grant)
     }

@@ -6,6 +6,8 @@ mod row;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
+pub use self::find::{ReadPerson, WholePerson};
+
 use self::row::{UserRow, place};
 use super::grants::{Grant, NewGrant};
 use super::keyring::Lookup;
@@ -151,8 +153,9 @@ impl Vault {
         let write_redemption =
             redemption.map(|redemption| self.prepare_redemption(redemption, Some(user.id)));
         let expected = old_user.map(|old| (old.id, old.revision));
+        let (changes, id) = (self.changes(), user.id);
 
-        self.write(move |conn| {
+        let job = move |conn: &rusqlite::Connection| {
             if let Some(row) = user_row {
                 if user_exists { row.update(conn)? } else { row.insert(conn)? }
             } else if let Some((id, revision)) = expected {
@@ -168,8 +171,8 @@ impl Vault {
                 write(conn)?;
             }
             Ok(Connected { user, grant })
-        })
-        .await
+        };
+        self.0.writer.write_then(job, move |_| changes.note(id, true)).await
     }
 
     /// Ends every session of a person made so far.
@@ -196,29 +199,28 @@ impl Vault {
     /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
     /// again), [`VaultError::Gone`] when it is gone already.
     pub async fn delete_grant(&self, grant: GrantId) -> Result<bool, VaultError> {
-        let now = self.0.clock.now();
-        self.0
-            .writer
-            .erase(move |conn| {
-                let found: (String, i64) = conn
-                    .prepare_cached("SELECT state, user_id FROM grants WHERE id = ?")
-                    .and_then(|mut s| s.query_row([grant.0], |row| Ok((row.get(0)?, row.get(1)?))))
-                    .map_err(sql)?;
-                let (state, user) = found;
-                if state != "revoking" {
-                    return Err(VaultError::Conflict);
-                }
-                conn.execute("DELETE FROM grants WHERE id = ?", [grant.0]).map_err(sql)?;
-                let gone = conn
-                    .execute(
-                        "DELETE FROM users WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM grants WHERE user_id = ?1)",
-                        [user],
-                    )
-                    .map_err(sql)?;
-                // What was remembered of exchanges may hold the person's profile.
-                super::redemptions::erase_answers_about(conn, UserId(user), now)?;
-                Ok(gone == 1)
-            })
-            .await
+        let (now, changes) = (self.0.clock.now(), self.changes());
+        let job = move |conn: &rusqlite::Connection| {
+            let found: (String, i64) = conn
+                .prepare_cached("SELECT state, user_id FROM grants WHERE id = ?")
+                .and_then(|mut s| s.query_row([grant.0], |row| Ok((row.get(0)?, row.get(1)?))))
+                .map_err(sql)?;
+            let (state, user) = found;
+            if state != "revoking" {
+                return Err(VaultError::Conflict);
+            }
+            conn.execute("DELETE FROM grants WHERE id = ?", [grant.0]).map_err(sql)?;
+            let gone = conn
+                .execute(
+                    "DELETE FROM users WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM grants WHERE user_id = ?1)",
+                    [user],
+                )
+                .map_err(sql)?;
+            // What was remembered of exchanges may hold the person's profile.
+            super::redemptions::erase_answers_about(conn, UserId(user), now)?;
+            Ok((gone == 1, UserId(user)))
+        };
+        let (gone, _) = self.0.writer.erase_then(job, move |(_, user)| changes.note(*user, true)).await?;
+        Ok(gone)
     }
 }

@@ -44,16 +44,19 @@ enum Command {
     Close(oneshot::Sender<()>),
 }
 
-struct Write<T, F> {
+struct Write<T, F, G> {
     job: Option<F>,
     outcome: Result<T, VaultError>,
+    /// Called once the outcome is on disk, before the caller hears of it.
+    then: G,
     reply: oneshot::Sender<Result<T, VaultError>>,
 }
 
-impl<T, F> Job for Write<T, F>
+impl<T, F, G> Job for Write<T, F, G>
 where
     T: Send,
     F: FnOnce(&Connection) -> Result<T, VaultError> + Send,
+    G: FnOnce(&T) + Send,
 {
     fn run(&mut self, conn: &Connection) -> Result<(), VaultError> {
         if let Some(job) = self.job.take() {
@@ -67,6 +70,9 @@ where
             Ok(()) => self.outcome,
             Err(error) => Err(error.clone()),
         };
+        if let Ok(done) = &outcome {
+            (self.then)(done);
+        }
         // A caller that stopped waiting misses only the answer; the write stands.
         let _ = self.reply.send(outcome);
     }
@@ -124,11 +130,23 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, VaultError> + Send + 'static,
     {
+        self.write_then(job, |_| {}).await
+    }
+
+    /// As [`Writer::write`]; `then` is called on the writer's thread when the outcome is on disk and before
+    /// the caller hears of it, whether or not the caller still waits. It must be quick and must not panic.
+    pub(super) async fn write_then<T, F, G>(&self, job: F, then: G) -> Result<T, VaultError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, VaultError> + Send + 'static,
+        G: FnOnce(&T) + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Write(Box::new(Write {
             job: Some(job),
             // Stays only if the job panics.
             outcome: Err(VaultError::Io("a write panicked, and nothing of it was kept".into())),
+            then,
             reply,
         })))?;
         answer.await.unwrap_or(Err(VaultError::Closed))
@@ -141,16 +159,26 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, VaultError> + Send + 'static,
     {
+        self.erase_then(job, |_| {}).await
+    }
+
+    /// As [`Writer::erase`], and as [`Writer::write_then`].
+    pub(super) async fn erase_then<T, F, G>(&self, job: F, then: G) -> Result<T, VaultError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, VaultError> + Send + 'static,
+        G: FnOnce(&T) + Send + 'static,
+    {
         let health = self.health.clone();
-        self.write(move |conn| {
+        let job = move |conn: &Connection| {
             let before = conn.total_changes();
             let outcome = job(conn)?;
             if conn.total_changes() > before {
                 health.checkpoint_wanted.store(true, Ordering::SeqCst);
             }
             Ok(outcome)
-        })
-        .await
+        };
+        self.write_then(job, then).await
     }
 
     pub(super) async fn checkpoint(&self) -> Result<(), VaultError> {

@@ -3,10 +3,8 @@
 //! Both live on one manual clock. A test steers the emulator's world and its faults, asks locum through
 //! its services or over HTTP, and then looks into both.
 
-use std::sync::Arc;
-
 use locum::clock::{Clock, Timestamp};
-use locum::config::{Config, Environment};
+use locum::config::{Config, Environment, Loaded};
 use locum::emulator::{CodeRequest, Emulator, EmulatorSettings, Person, Seeded};
 use locum::ids::{ClientName, UserId};
 use locum::lifecycle::Lifecycle;
@@ -158,7 +156,8 @@ async fn open(
     extra: &str,
     seed: u64,
 ) -> AppState {
-    let config = Arc::new(configuration(emulator, seeded, dir, extra));
+    let loaded = configuration(emulator, seeded, dir, extra);
+    let config = &loaded.config;
     let vault = VaultSettings {
         path: config.vault.path.clone(),
         root: RootSecret::Key(SecretKey::new(ROOT_KEY)),
@@ -166,14 +165,14 @@ async fn open(
         readers: 2,
     };
     let vault = Vault::open(vault, clock.clone(), Rng::seeded(seed)).expect("a fresh vault");
-    AppState::build(config, vault, clock.clone(), Rng::seeded(seed + 1000), Lifecycle::new())
+    AppState::build(loaded, vault, clock.clone(), Rng::seeded(seed + 1000), Lifecycle::new())
         .await
         .expect("an open vault")
 }
 
 /// `extra` comes first, so that it may set top-level keys and add tables of its own. What it sets
 /// itself is left out of the defaults.
-fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, extra: &str) -> Config {
+fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, extra: &str) -> Loaded {
     let mut text = String::new();
     if !extra.contains("allow_users") {
         text.push_str("allow_users = \"anyone\"\n");
@@ -200,7 +199,7 @@ fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, extra: &st
     ));
     let environment = Environment::given(dir.path(), Vec::<(String, String)>::new());
     match Config::parse(&text, &path, &environment) {
-        Ok(loaded) => loaded.config,
+        Ok(loaded) => loaded,
         Err(error) => panic!("{error}\n{text}"),
     }
 }

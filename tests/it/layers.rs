@@ -38,6 +38,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &[
             "api_keys",
             "app_data",
+            "clients",
             "mirror",
             "owner_sessions",
             "provider",

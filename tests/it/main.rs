@@ -23,6 +23,7 @@ mod mirror;
 mod mirror_kill;
 mod model;
 mod needles;
+mod people;
 mod program;
 mod provider;
 mod races;

@@ -20,10 +20,10 @@ pub(super) struct LocalServer {
 
 impl LocalServer {
     pub(super) async fn start(context: &Context<'_>, lock: VaultLock) -> Result<Self, Failure> {
-        let mut config = Config::load(context.config.as_deref(), context.environment)?.config;
+        let mut loaded = Config::load(context.config.as_deref(), context.environment)?;
         // One command is one caller.
-        config.server.workers = Some(1);
-        let state = assembly::assemble(config, context.environment, lock).await?;
+        loaded.config.server.workers = Some(1);
+        let state = assembly::assemble(loaded, context.environment, lock).await?;
         let socket = state.vault.path().with_file_name(SOCKET);
         let admin = bind(&socket, 0o600)?;
         let socket = SocketFile(socket);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::{Loaded, Source};
+use crate::clients::registrations;
+use crate::config::Loaded;
 
 /// Which of Google's files is meant.
 pub(super) const WHICH_FILE: &str = "the JSON of the *Web application* client, the one in GIDServerClientID; iOS and Android clients have no secret and are not needed here";
@@ -10,14 +11,10 @@ pub(super) const WHICH_FILE: &str = "the JSON of the *Web application* client, t
 /// What is left to do at Google, with the root key, and here.
 pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path, root_key_id: &str) -> String {
     let mut lines = Vec::new();
-    let callback = loaded.config.server.sign_in_callback();
     for client in &loaded.config.clients {
         lines.push(format!("At Google and in your apps, for the client {}:", client.client_id));
-        for source in &client.sources {
-            lines.push(format!("  {}", registration(*source, client, callback.as_ref())));
-        }
-        let scopes: Vec<&str> = client.scopes.iter().collect();
-        lines.push(format!("  consent screen: list the scopes {}", scopes.join(" ")));
+        let all = registrations(client, &loaded.config.server);
+        lines.extend(all.iter().map(|registration| format!("  {registration}")));
     }
     lines.extend([
         String::new(),
@@ -31,27 +28,4 @@ pub(super) fn afterwards(loaded: &Loaded, root_key_file: &Path, root_key_id: &st
         "Next: `locum config check`, then `locum serve`; `locum status` tells how everybody is.".to_owned(),
     ]);
     lines.join("\n")
-}
-
-fn registration(source: Source, client: &crate::config::Client, callback: Option<&url::Url>) -> String {
-    match source {
-        Source::Ios => "ios: set GIDServerClientID in Info.plist to this client id; nothing to register at it, the app has an iOS client of its own beside it".to_owned(),
-        Source::Android => {
-            "android: request offline access with this client id; nothing to register at it, the app has an Android client of its own beside it".to_owned()
-        }
-        Source::Web => {
-            let own = callback.map(|url| format!("{url} (locum's own sign-in, at /v1/sign-in)"));
-            let uris: Vec<String> = client.redirect_uris.iter().cloned().chain(own).collect();
-            format!("web: register as authorized redirect URI: {}", uris.join(", "))
-        }
-        Source::Popup => {
-            "popup: register the origin of each page as authorized JavaScript origin".to_owned()
-        }
-        Source::Desktop => {
-            "desktop: loopback addresses need no registration with a Desktop client; a Web application client needs each one registered".to_owned()
-        }
-        Source::Device => {
-            "device: needs a client of the type \"TVs and Limited Input devices\"".to_owned()
-        }
-    }
 }

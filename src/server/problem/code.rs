@@ -290,6 +290,8 @@ codes! {
     "People and keys" {
         CursorInvalid = "cursor_invalid", BAD_REQUEST, never, "This is not a cursor",
             "Send the `next` of the page before, unchanged, or leave `cursor` out to begin anew.";
+        TooManyPeople = "too_many_people", UNPROCESSABLE_ENTITY, never, "There are too many people to search",
+            "Among more than 200,000 people nobody is searched for by a part of a name. Use `GET /v1/users`, with `email` for one person or page by page.";
         RevokeReachesFurther = "revoke_reaches_further", FORBIDDEN, never, "Revoking would end other grants",
             "Revoking at Google would also end grants that this API key does not reach. Use `revoke=no`, or another key.";
         ApiKeyNotFound = "api_key_not_found", NOT_FOUND, never, "There is no such API key",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Code, Problem};
 use crate::api_keys::{ApiKeysError, KeyRefused};
 use crate::app_data::{AppDataError, SCOPE};
+use crate::clients::ClientsError;
 use crate::google::drive::DriveError;
 use crate::google::{ClientFault, CodeRefusal};
 use crate::ids::ClientName;
@@ -109,6 +110,7 @@ impl From<UsersError> for Problem {
             UsersError::NotFound => Self::new(Code::UserNotFound),
             UsersError::UnknownClient => Self::new(Code::ClientUnknown),
             UsersError::Mirror(error) => error.into(),
+            UsersError::TooMany { .. } => Self::new(Code::TooManyPeople),
             UsersError::BadCursor => Self::new(Code::CursorInvalid),
             UsersError::Vault(error) => error.into(),
             UsersError::Interrupted => Self::new(Code::Interrupted)
@@ -123,6 +125,20 @@ impl From<SignInRefused> for Problem {
             SignInRefused::LinkGone => Self::new(Code::LoginLinkGone),
             SignInRefused::Vault(error) => error.into(),
             SignInRefused::Interrupted => Self::new(Code::Interrupted),
+        }
+    }
+}
+
+impl From<ClientsError> for Problem {
+    fn from(error: ClientsError) -> Self {
+        match error {
+            ClientsError::UnknownClient => Self::new(Code::ClientUnknown),
+            ClientsError::TooSoon { after } => Self::new(Code::RateLimited)
+                .detail("This client was checked a moment ago. Wait as long as the Retry-After header says.")
+                .retry_after(after),
+            ClientsError::Vault(error) => error.into(),
+            ClientsError::Interrupted => Self::new(Code::Interrupted)
+                .detail("locum was interrupted while it asked Google. Nothing was changed; ask again."),
         }
     }
 }

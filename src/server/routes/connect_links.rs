@@ -1,21 +1,22 @@
-//! `/v1/connect-links`: a program or the owner makes a link for somebody, and withdraws it.
+//! `/v1/connect-links`: a program or the owner makes a link for somebody, sees which wait to be followed, and
+//! withdraws one.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::auth::{Allowed, Caller, UsersWrite};
+use super::super::auth::{Allowed, Caller, UsersRead, UsersWrite};
 use super::super::body::{self, Expected, Fields};
 use super::super::context::Context;
 use super::super::problem::{Code, Problem};
 use super::super::query;
 use super::tokens::within_reach;
 use crate::clock::Timestamp;
-use crate::ids::{ClientName, Email, UserRef};
+use crate::ids::{ClientName, Email, Sub, UserRef};
 use crate::scopes::ScopeSet;
 use crate::sign_in::NamedPerson;
-use crate::sign_in::web_flow::{LinkId, LinkOrder};
+use crate::sign_in::web_flow::{LinkId, LinkOrder, OpenLink};
 use crate::tokens::ResolveError;
 
 /// A day, unless the caller says otherwise; at most thirty.
@@ -40,6 +41,90 @@ pub struct ConnectLinkMade {
     pub client: ClientName,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+/// The links that wait to be followed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConnectLinkList {
+    /// The latest first; at most a thousand.
+    pub links: Vec<ConnectLinkView>,
+    /// How many more cannot be read because their records are damaged.
+    pub damaged: u64,
+}
+
+/// A link that waits to be followed. Its address cannot be shown again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConnectLinkView {
+    /// Its number, by which it can be withdrawn.
+    pub id: String,
+    /// Whom it is for.
+    pub user: LinkedUser,
+    /// The client.
+    pub client: ClientName,
+    /// What it asks for instead of the client's scopes, if it does.
+    pub scopes: Option<ScopeSet>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Whom a link is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkedUser {
+    /// Google's `sub`, where somebody who is known was named.
+    pub id: Option<Sub>,
+    /// The address it was made for.
+    pub email: Option<Email>,
+}
+
+/// Links listed at the most.
+const LISTED: usize = 1000;
+
+pub(super) async fn list(
+    caller: Allowed<UsersRead>,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let [] = query::parameters(request.query_string(), [])?;
+    let (open, damaged) = context.state.web_flow.open_links(LISTED).await?;
+    let mut links = Vec::with_capacity(open.len());
+    for link in open {
+        if reaches(&caller, &context, &link).await? {
+            links.push(ConnectLinkView {
+                id: link.id.to_string(),
+                user: LinkedUser { id: link.person.sub, email: link.person.email },
+                client: link.client,
+                scopes: link.scopes,
+                created_at: link.created_at,
+                expires_at: link.expires_at,
+            });
+        }
+    }
+    // A bound caller is told of nothing that may be out of its reach.
+    let bound = caller.only_users().is_some() || caller.reach().clients.is_some();
+    super::ok(&ConnectLinkList { links, damaged: if bound { 0 } else { damaged } })
+}
+
+/// Whether the client and the person of a link are within reach. For a caller that is bound to people, one
+/// who is not connected is nobody.
+async fn reaches(caller: &Caller, context: &Context, link: &OpenLink) -> Result<bool, Problem> {
+    if !caller.reach().includes(Some(&link.client)) {
+        return Ok(false);
+    }
+    if caller.only_users().is_none() {
+        return Ok(true);
+    }
+    let named = match (&link.person.sub, &link.person.email) {
+        (Some(sub), _) => UserRef::Sub(sub.clone()),
+        (None, Some(email)) => UserRef::Email(email.clone()),
+        (None, None) => return Ok(false),
+    };
+    match caller.resolve(context, &named).await {
+        Ok(_) => Ok(true),
+        Err(problem) if matches!(problem.code(), Code::UserNotFound | Code::UserAmbiguous) => Ok(false),
+        Err(problem) => Err(problem),
+    }
 }
 
 pub(super) async fn create(

@@ -10,9 +10,6 @@ use super::super::problem::{Code, Problem};
 use crate::metrics::ScrapeFacts;
 use crate::vault::{GrantCounts, VaultError};
 
-/// How old a count of grants may be, in seconds.
-const COUNTS_FRESH: i64 = 10;
-
 /// The process runs and answers.
 pub(super) async fn alive() -> Result<HttpResponse, Problem> {
     super::ok(&json!({ "status": "ok" }))
@@ -73,16 +70,8 @@ pub(super) async fn metrics(
         .body(state.metrics.render()))
 }
 
-/// The number of grants in each state, at most ten seconds old.
+/// The number of grants in each state; what was counted a few seconds ago will do while no grant has moved.
 pub(super) async fn counts(context: &Context) -> Result<GrantCounts, VaultError> {
-    let now = context.state.clock.now();
-    let lock = || context.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some((at, counts)) = &*lock()
-        && (0..COUNTS_FRESH).contains(&now.since(*at))
-    {
-        return Ok(counts.clone());
-    }
-    let counts = context.state.vault.count_grants().await?;
-    *lock() = Some((now, counts.clone()));
-    Ok(counts)
+    let state = &context.state;
+    context.counts.or_else(state, async || state.vault.count_grants().await).await
 }

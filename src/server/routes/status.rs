@@ -34,6 +34,16 @@ pub struct Status {
     pub vault: VaultStatus,
 }
 
+impl Status {
+    /// An API key that ends within this many seconds is somebody's business now: two weeks.
+    pub const KEY_NOTICE: i64 = 14 * 86_400;
+    /// So is a refresh token that Google said will run out: two days, of the seven that a project in
+    /// Testing gives.
+    pub const GRANT_NOTICE: i64 = 2 * 86_400;
+    /// A clock that is off by more refuses good ID tokens.
+    pub const SKEW_NOTICE: i64 = 30;
+}
+
 /// How many grants of one client stand where.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GrantCount {
@@ -119,9 +129,14 @@ pub struct VaultStatus {
 }
 
 pub(super) async fn status(_: AsOwner, context: web::Data<Context>) -> Result<HttpResponse, Problem> {
+    super::ok(&gather(&context).await?)
+}
+
+/// How everybody is, as of now.
+pub(super) async fn gather(context: &Context) -> Result<Status, Problem> {
     let state = &context.state;
     let now = state.clock.now();
-    let counts = super::ops::counts(&context).await?;
+    let counts = super::ops::counts(context).await?;
     let grants = counts.by_state.iter().map(|(grant, id, count)| {
         let client = state.config.client_by_id(id).map(|client| client.name.clone());
         let seen = if client.is_some() { *grant } else { grant.seen_without_client() };
@@ -134,20 +149,14 @@ pub(super) async fn status(_: AsOwner, context: web::Data<Context>) -> Result<Ht
             count: *count,
         }
     });
-    let paused = state.tokens.paused_clients();
     let clients = state.config.clients.iter().map(|client| ClientStatus {
         name: client.name.clone(),
         client_id: client.client_id.clone(),
-        paused: paused.iter().find(|paused| paused.client_id == client.client_id).map(|paused| Pause {
-            cause: fault_code(paused.fault).into(),
-            explanation: paused.fault.to_string(),
-            since: paused.since,
-            next_probe: paused.next_probe,
-        }),
+        paused: pause_of(context, &client.client_id),
     });
     let provider = state.provider.status();
     let vault = state.vault.facts().await?;
-    super::ok(&Status {
+    Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
         started_at: context.started_at,
         now,
@@ -175,5 +184,16 @@ pub(super) async fn status(_: AsOwner, context: web::Data<Context>) -> Result<Ht
             last_backup: vault.last_backup,
             failed: state.vault.has_failed(),
         },
+    })
+}
+
+/// Why a client's refreshes are paused, if they are.
+pub(super) fn pause_of(context: &Context, client: &OAuthClientId) -> Option<Pause> {
+    let paused = context.state.tokens.paused_clients();
+    paused.into_iter().find(|paused| paused.client_id == *client).map(|paused| Pause {
+        cause: fault_code(paused.fault).into(),
+        explanation: paused.fault.to_string(),
+        since: paused.since,
+        next_probe: paused.next_probe,
     })
 }

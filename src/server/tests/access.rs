@@ -16,6 +16,7 @@ fn path(pattern: &str, user: &str) -> String {
         .replace("{path:.*}", "notes/a.txt")
         .replace("{token}", "aaaa")
         .replace("{file:.*}", "dashboard.css")
+        .replace("{name}", "main")
 }
 
 /// The code of a problem; an answer to a HEAD has no body to hold one.

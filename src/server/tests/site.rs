@@ -3,7 +3,6 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 use super::super::{Listener, Listeners, RunningServer, Server};
 use crate::api_keys::{Action, NewApiKey};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Loaded};
 use crate::emulator::{CodeRequest, Emulator, EmulatorSettings, Person, Seeded};
 use crate::ids::UserId;
 use crate::lifecycle::Lifecycle;
@@ -78,7 +77,8 @@ impl Site {
             Emulator::start(EmulatorSettings::new(clock.clone(), Rng::seeded(1))).await.expect("a free port");
         let seeded = emulator.world.seed_demo();
         let dir = tempfile::tempdir().expect("a directory");
-        let config = Arc::new(configuration(&emulator, &seeded, &dir, server, more));
+        let loaded = configuration(&emulator, &seeded, &dir, server, more);
+        let config = &loaded.config;
         let vault = VaultSettings {
             path: config.vault.path.clone(),
             root: RootSecret::Key(SecretKey::new([0x5a; 32])),
@@ -86,7 +86,7 @@ impl Site {
             readers: 2,
         };
         let vault = Vault::open(vault, clock.clone(), Rng::seeded(2)).expect("a vault");
-        let state = AppState::build(config, vault, clock.clone(), Rng::seeded(3), Lifecycle::new())
+        let state = AppState::build(loaded, vault, clock.clone(), Rng::seeded(3), Lifecycle::new())
             .await
             .expect("services");
         let admin = UnixListener::bind(dir.path().join("admin.sock")).expect("a socket");
@@ -224,7 +224,7 @@ impl Site {
     }
 }
 
-fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, server: &str, more: &str) -> Config {
+fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, server: &str, more: &str) -> Loaded {
     // Many tests ask more often than a stranger should.
     let limits = if server.contains("[limits]") { "" } else { "[limits]\nenabled = false\n" };
     let allow = if more.contains("allow_users") { "" } else { "allow_users = \"anyone\"\n" };
@@ -241,7 +241,7 @@ fn configuration(emulator: &Emulator, seeded: &Seeded, dir: &TempDir, server: &s
     );
     let environment = Environment::given(dir.path(), Vec::<(String, String)>::new());
     match Config::parse(&text, &dir.path().join("locum.toml"), &environment) {
-        Ok(loaded) => loaded.config,
+        Ok(loaded) => loaded,
         Err(error) => panic!("{error}\n{text}"),
     }
 }

@@ -71,6 +71,23 @@ pub struct LinkView {
     pub expires_at: Timestamp,
 }
 
+/// A link that waits to be followed. Its address cannot be told again.
+#[derive(Clone, Debug)]
+pub struct OpenLink {
+    /// Its number, by which it can be withdrawn.
+    pub id: LinkId,
+    /// Whom it is for.
+    pub person: LinkedPerson,
+    /// The client; such links as are for one that is no longer configured lead nowhere and are not told.
+    pub client: ClientName,
+    /// What it asks for instead of the client's scopes.
+    pub scopes: Option<ScopeSet>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
 impl WebFlow {
     /// The client that a link will be for.
     ///
@@ -109,6 +126,36 @@ impl WebFlow {
         };
         let link = inner.vault.save_connect_link(&secret, link).await?;
         Ok(MadeLink { id: LinkId(link.id), url, client: client.name.clone(), expires_at: link.expires_at })
+    }
+
+    /// The links that wait to be followed, the latest first, at most `limit`; and how many more cannot be
+    /// read because their rows are damaged.
+    ///
+    /// # Errors
+    /// When the vault cannot be read.
+    pub async fn open_links(&self, limit: usize) -> Result<(Vec<OpenLink>, u64), WebError> {
+        let inner = &self.0;
+        let (mut links, mut damaged) = (Vec::new(), 0);
+        for link in inner.vault.list_connect_links(limit).await? {
+            let link = match link {
+                Ok(link) => link,
+                Err(error) => {
+                    tracing::error!(%error, "a connect link cannot be listed");
+                    damaged += 1;
+                    continue;
+                }
+            };
+            let Some(client) = inner.config.client_by_id(&link.client_id) else { continue };
+            links.push(OpenLink {
+                id: LinkId(link.id),
+                person: link.person,
+                client: client.name.clone(),
+                scopes: link.scopes,
+                created_at: link.created_at,
+                expires_at: link.expires_at,
+            });
+        }
+        Ok((links, damaged))
     }
 
     /// What a link is for. Uses nothing up.

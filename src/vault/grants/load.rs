@@ -106,7 +106,7 @@ impl Vault {
         .map(sound)
     }
 
-    fn select_grants(
+    pub(super) fn select_grants(
         &self,
         conn: &Connection,
         statement: &str,
@@ -175,11 +175,11 @@ impl Vault {
     }
 }
 
-fn sound(grants: Vec<Result<Grant, VaultError>>) -> Vec<Grant> {
+pub(super) fn sound(grants: Vec<Result<Grant, VaultError>>) -> Vec<Grant> {
     let log = |damage: &VaultError| tracing::error!(%damage, "a grant was left out");
     grants.into_iter().filter_map(|grant| grant.inspect_err(log).ok()).collect()
 }
 
-fn to_limit(limit: usize) -> i64 {
+pub(super) fn to_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -9,6 +9,12 @@ use super::row::{UserRow, select_users};
 use super::{Grant, User};
 use crate::ids::{Email, Sub, UserId};
 
+/// A person and all their grants.
+pub type WholePerson = (User, Vec<Grant>);
+
+/// A person, or the damage to them.
+pub type ReadPerson = Result<WholePerson, VaultError>;
+
 impl Vault {
     /// The row id of the person with this `sub`. The row's MAC is checked; nothing is opened.
     ///
@@ -103,6 +109,63 @@ impl Vault {
             })
             .collect()
         })
+    }
+
+    /// Up to `limit` people with all their grants in the order of their row ids, starting after `after`, as
+    /// of one moment. Whoever cannot be read whole comes as the error in their place. Blocks: some 15 µs a
+    /// person.
+    ///
+    /// # Errors
+    /// When the vault cannot be read.
+    pub fn read_people(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<(UserId, ReadPerson)>, VaultError> {
+        self.read_together(|conn| {
+            let mut statement =
+                conn.prepare_cached(select_users!("WHERE id > ? ORDER BY id LIMIT ?")).map_err(sql)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement
+                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+                    Ok((UserId(row.get(0)?), UserRow::from_sql(row)?))
+                })
+                .map_err(sql)?;
+            rows.map(|row| {
+                let (id, row) = row.map_err(sql)?;
+                Ok((id, self.whole(conn, id, row)?))
+            })
+            .collect()
+        })
+    }
+
+    /// One person with all their grants, as of one moment. Blocks, as [`Vault::read_people`].
+    ///
+    /// # Errors
+    /// When the vault cannot be read or a row of theirs is damaged.
+    pub fn read_person(&self, id: UserId) -> Result<Option<WholePerson>, VaultError> {
+        self.read_together(|conn| {
+            let mut statement = conn.prepare_cached(select_users!("WHERE id = ?")).map_err(sql)?;
+            let row = statement.query_row([id.0], UserRow::from_sql).optional().map_err(sql)?;
+            row.map(|row| self.whole(conn, id, row)?).transpose()
+        })
+    }
+
+    /// A person opened, with their grants. The inner error is damage to them alone.
+    fn whole(
+        &self,
+        conn: &Connection,
+        id: UserId,
+        row: Result<UserRow, VaultError>,
+    ) -> Result<ReadPerson, VaultError> {
+        let whole = row
+            .and_then(|row| row.open(&self.0.keys))
+            .and_then(|user| Ok((user, self.read_grants_of(conn, id)?)));
+        match whole {
+            Err(error @ VaultError::Damaged { .. }) => Ok(Err(error)),
+            Err(error) => Err(error),
+            Ok(whole) => Ok(Ok(whole)),
+        }
     }
 
     /// How many people there are.
