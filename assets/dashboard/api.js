@@ -108,6 +108,8 @@ export async function problemOf(response) {
     request_id: response.headers.get('x-request-id'),
     ...members,
     status: response.status,
+    // In seconds; locum gives no dates here.
+    retry_after: Number(response.headers.get('retry-after')) || null,
   });
 }
 

@@ -180,6 +180,7 @@ export function Failure({ problem, retry }) {
       <div>
         <strong>${problem.title ?? 'This page failed'}</strong>
         <p><${Prose} text=${problem.detail ?? RENDER_FAILED} /></p>
+        ${problem.retry_after && html`<p>It is worth another try in ${span(problem.retry_after)}.</p>`}
         ${problem.request_id && html`<p class="quiet small">Request <code>${problem.request_id}</code></p>`}
       </div>
       ${retry && html`<button type="button" class="small" onClick=${retry}>Try again</button>`}
