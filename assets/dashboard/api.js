@@ -14,7 +14,7 @@ export class Problem extends Error {
 }
 
 // A value that components can follow.
-export class Signal {
+class Signal {
   #value;
   #followers = new Set();
 
@@ -100,7 +100,7 @@ export function address(segments, query = {}) {
   return withQuery(path, query);
 }
 
-export async function problemOf(response) {
+async function problemOf(response) {
   const members = await response.json().catch(() => ({}));
   return new Problem({
     title: 'locum gave an answer that cannot be understood',
@@ -108,6 +108,8 @@ export async function problemOf(response) {
     request_id: response.headers.get('x-request-id'),
     ...members,
     status: response.status,
+    // In seconds; locum gives no dates here.
+    retry_after: Number(response.headers.get('retry-after')) || null,
   });
 }
 

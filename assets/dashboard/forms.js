@@ -110,7 +110,7 @@ export function CheckList({ label, options, chosen, onChange }) {
 
 const COPIED_FOR = 2000;
 
-export function Copy({ text, what }) {
+function Copy({ text, what }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return undefined;

@@ -56,6 +56,10 @@ export function skewWords(seconds) {
   return `${span(Math.abs(seconds))} ${seconds > 0 ? 'behind' : 'ahead of'} Google`;
 }
 
+// A sentence of locum's, in which `backticks` stand around what is typed.
+export const Prose = ({ text }) => text.split('`').map((part, index) => (index % 2 === 0 ? part
+  : html`<code>${part}</code>`));
+
 // ---- states of a grant
 
 export const STATES = ['active', 'needs_consent', 'dead', 'blocked', 'suspended', 'revoking'];
@@ -165,6 +169,8 @@ export function useReady(ready) {
   }, [ready, setReady]);
 }
 
+const RENDER_FAILED = 'Reload the page. If that does not help, tell the authors of locum what you did.';
+
 // A problem as locum words it: what happened, what to do, and the id under which the log has the rest.
 export function Failure({ problem, retry }) {
   if (!problem) return null;
@@ -173,7 +179,8 @@ export function Failure({ problem, retry }) {
       <${Icon} name="warning" />
       <div>
         <strong>${problem.title ?? 'This page failed'}</strong>
-        <p>${problem.detail ?? 'Reload the page. If that does not help, tell the authors of locum what you did.'}</p>
+        <p><${Prose} text=${problem.detail ?? RENDER_FAILED} /></p>
+        ${problem.retry_after && html`<p>It is worth another try in ${span(problem.retry_after)}.</p>`}
         ${problem.request_id && html`<p class="quiet small">Request <code>${problem.request_id}</code></p>`}
       </div>
       ${retry && html`<button type="button" class="small" onClick=${retry}>Try again</button>`}

@@ -1,6 +1,6 @@
 // What happened: who did what to whom, when, and from where.
 
-import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { html, useState } from '../vendor/preact.js';
 import { address, withQuery } from '../api.js';
 import { EventList } from '../events.js';
 import { Field, Select } from '../forms.js';
@@ -28,7 +28,6 @@ const ACTORS = [
   ['locum', 'locum by itself'],
 ];
 const FILTERS = ['kind', 'severity', 'actor', 'user', 'client'];
-const TYPING = 400;
 
 export default function Activity({ query }) {
   const [paused, setPaused] = useState(false);
@@ -52,8 +51,9 @@ export default function Activity({ query }) {
           onChange=${(severity) => change({ severity })} />`} />
       <${Field} label="Done by" control=${(ids) => html`<${Select} ...${ids} value=${filter.actor}
         options=${ACTORS} onChange=${(actor) => change({ actor })} />`} />
-      <${Field} label="Person" control=${(ids) => html`<${PersonInput} ...${ids} value=${filter.user}
-        onChange=${(user) => change({ user })} />`} />
+      <${Field} label="Person" control=${(ids) => html`
+        <input ...${ids} type="search" dir="auto" placeholder="Whole e-mail or id" value=${filter.user}
+          onChange=${(event) => change({ user: event.currentTarget.value.trim() })} />`} />
       ${filter.client && html`<button type="button" class="chip"
         aria-label=${`Any client, not only ${filter.client}`}
         onClick=${() => change({ client: '' })}>client ${filter.client} <${Icon} name="close" /></button>`}
@@ -64,18 +64,3 @@ export default function Activity({ query }) {
 // A link may name one kind exactly.
 const withOwn = (options, value) => (options.some(([key]) => key === value) ? options
   : [...options, [value, value]]);
-
-function PersonInput({ value, onChange, ...ids }) {
-  const [text, setText] = useState(value);
-  const timer = useRef(0);
-  useEffect(() => setText(value), [value]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  const type = (event) => {
-    const typed = event.currentTarget.value;
-    setText(typed);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => onChange(typed.trim()), TYPING);
-  };
-  return html`<input ...${ids} type="search" dir="auto" placeholder="E-mail or id" value=${text}
-    onInput=${type} />`;
-}

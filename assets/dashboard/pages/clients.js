@@ -4,7 +4,7 @@ import { html, useState } from '../vendor/preact.js';
 import { address, call, useLoad, withQuery } from '../api.js';
 import { shortScope } from '../connect-link.js';
 import { Copyable, useAction } from '../forms.js';
-import { Empty, Failure, Icon, Loading, STATES, Time, number, stateWords, useReady } from '../ui.js';
+import { Empty, Failure, Icon, Loading, Prose, STATES, Time, number, stateWords, useReady } from '../ui.js';
 
 export default function Clients() {
   const clients = useLoad(address(['clients']));
@@ -48,7 +48,7 @@ function Client({ client }) {
           tried <${Time} at=${client.paused.next_probe} />. <code class="quiet">${client.paused.cause}</code>
             </p>`}
       ${!client.sign_in_url && client.sign_in_note && html`<p class="quiet">No test
-        sign-in: ${client.sign_in_note}</p>`}
+        sign-in: <${Prose} text=${client.sign_in_note} /></p>`}
       <dl class="facts-list">
         <div><dt>Client id</dt><dd><${Copyable} text=${client.client_id} what="the client id" /></dd></div>
         <div><dt>Project</dt><dd><code>${client.project}</code></dd></div>
@@ -69,7 +69,7 @@ function Client({ client }) {
             <strong>${what}</strong>${source && html` <code class="tag">${source}</code>`}
             <span class="quiet block">${where}</span>
             <${Copyable} text=${value} what=${what} />
-            ${note && html`<p class="quiet">${note}</p>`}
+            ${note && html`<p class="quiet"><${Prose} text=${note} /></p>`}
           </li>`)}
         </ul>`}
     </section>`;
@@ -92,5 +92,5 @@ const Checks = ({ title, checks, live = false }) => html`
     ${checks.map(({ id, state, title, detail }) => html`
       <li key=${id} class=${state}><${Icon} name=${MARKS[state][0]} /><div><strong>
         <span class="visually-hidden">${MARKS[state][1]}: </span>${title}</strong>
-        ${detail && html`<p>${detail}</p>`}</div></li>`)}
+        ${detail && html`<p><${Prose} text=${detail} /></p>`}</div></li>`)}
   </ul>`;

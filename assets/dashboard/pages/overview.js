@@ -3,7 +3,7 @@
 import { html, useEffect, useId, useRef, useState } from '../vendor/preact.js';
 import { address, useEvents, useLoad } from '../api.js';
 import {
-  Card, Choice, Countdown, Empty, Failure, Icon, Loading, STATES, Time, Who, bytes, count, exact, number,
+  Card, Choice, Countdown, Empty, Failure, Icon, Loading, Prose, STATES, Time, Who, bytes, count, exact, number,
   personHash, skewWords, stateWords, useReady,
 } from '../ui.js';
 
@@ -112,7 +112,7 @@ function Attention({ facts }) {
                 ${item.client && html`<span>client <code>${item.client}</code></span>`}
                 ${item.since && html`<span>since <${Time} at=${item.since} /></span>`}
               </span>
-              <p>${item.detail}</p>
+              <p><${Prose} text=${item.detail} /></p>
             </div>
             <div class="row-end">
               ${item.ends_at && html`<${Countdown} at=${item.ends_at} />`}

@@ -4,7 +4,7 @@ import { html, useState } from '../vendor/preact.js';
 import { address, call, leave, useLoad } from '../api.js';
 import { ConfirmDialog } from '../forms.js';
 import {
-  Card, Empty, Failure, Icon, Loading, Time, bytes, capital, exact, skewWords, span, useNow, useReady,
+  Card, Empty, Failure, Icon, Loading, Prose, Time, bytes, capital, exact, skewWords, span, useNow, useReady,
 } from '../ui.js';
 
 export default function System() {
@@ -95,7 +95,7 @@ function Configuration({ configuration }) {
     ${warnings.length > 0 && html`
       <${Card} id="warnings" title="Warnings">
         <ul class="checklist">${warnings.map((warning) => html`<li key=${warning} class="warning">
-          <${Icon} name="notice" /><div>${warning}</div></li>`)}</ul>
+          <${Icon} name="notice" /><div><${Prose} text=${warning} /></div></li>`)}</ul>
       </${Card}>`}
     <section class="card flush" aria-labelledby="configuration">
       <header class="card-head">
