@@ -370,11 +370,28 @@ impl ApiKeys {
         self.0.keys.load().by_id.get(id.as_str()).cloned()
     }
 
-    /// When the next key that is in force ends.
-    pub fn next_expiry(&self) -> Option<Timestamp> {
+    /// The keys in force that have an end which their owner should know of, each with it. One that a later key of
+    /// the same name outlives was rotated, and ends as was meant.
+    pub fn expiring(&self) -> Vec<(Arc<ApiKey>, Timestamp)> {
         let now = self.0.clock.now();
         let keys = self.0.keys.load();
-        keys.in_order.iter().filter(|key| key.ended(now).is_none()).filter_map(|key| key.expires_at).min()
+        let in_force = |key: &&Arc<ApiKey>| key.ended(now).is_none();
+        // Newest first: what stands before a key was made later.
+        let is_replaced = |at: usize, key: &ApiKey, end: Timestamp| {
+            let mut later = keys.in_order[..at].iter().filter(in_force);
+            later.any(|other| other.name == key.name && other.expires_at.is_none_or(|its| its > end))
+        };
+        let each = keys.in_order.iter().enumerate().filter(|(_, key)| in_force(key));
+        let ending = each.filter_map(|(at, key)| Some((at, key, key.expires_at?)));
+        ending
+            .filter(|(at, key, end)| !is_replaced(*at, key, *end))
+            .map(|(_, key, end)| (key.clone(), end))
+            .collect()
+    }
+
+    /// When the next of [`ApiKeys::expiring`] ends.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.expiring().into_iter().map(|(_, end)| end).min()
     }
 
     /// Replaces a key by a new one of the same name, actions and bindings, which lives as long as the

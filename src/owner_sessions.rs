@@ -167,8 +167,9 @@ impl OwnerSessions {
         self.0.lifecycle.run(work).await.unwrap_or(Err(SignInRefused::Interrupted))
     }
 
-    /// The session of this cookie, which is in use from now on.
-    pub fn verify(&self, secret: &SecretText) -> Option<OwnerSession> {
+    /// The session of this cookie. `attended` says whether somebody is at the browser: then it is in use from now
+    /// on, and what a page left open asks for by itself keeps no session alive.
+    pub fn verify(&self, secret: &SecretText, attended: bool) -> Option<OwnerSession> {
         // Nothing of another length was ever given out.
         if secret.expose().len() != 43 {
             return None;
@@ -177,8 +178,10 @@ impl OwnerSessions {
         let now = self.0.clock.now();
         let mut table = self.0.table();
         let held = table.get_mut(&lookup).filter(|held| self.0.is_live(&held.record, now))?;
-        // A clock that was put back makes no session older than it is.
-        held.record.seen_at = held.record.seen_at.max(now);
+        if attended {
+            // A clock that was put back makes no session older than it is.
+            held.record.seen_at = held.record.seen_at.max(now);
+        }
         Some(self.0.view(&held.record))
     }
 

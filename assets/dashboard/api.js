@@ -123,6 +123,14 @@ export const unreachable = () => new Problem({
 // Where the owner is no longer signed in, the way in is the page at `/`.
 export const leave = () => location.assign('/');
 
+// Whether somebody is at this page. What it asks for by itself must not keep the session alive.
+const ATTENDED_FOR = 60_000;
+let touched = performance.now();
+for (const kind of ['pointerdown', 'pointermove', 'keydown', 'wheel']) {
+  addEventListener(kind, () => { touched = performance.now(); }, { capture: true, passive: true });
+}
+const isAttended = () => performance.now() - touched < ATTENDED_FOR;
+
 // The answer's response, or a thrown Problem.
 export async function send(method, target, { json, headers = {}, signal } = {}) {
   const options = {
@@ -130,7 +138,7 @@ export async function send(method, target, { json, headers = {}, signal } = {}) 
     signal,
     credentials: 'same-origin',
     cache: 'no-store',
-    headers: { 'X-Requested-With': 'locum', ...headers },
+    headers: { 'X-Requested-With': isAttended() ? 'locum' : 'locum-unattended', ...headers },
   };
   if (json !== undefined) {
     options.headers['Content-Type'] = 'application/json';

@@ -153,6 +153,20 @@ async fn the_last_use_is_written_once_for_many() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_rotated_ends_without_alarm() {
+    let world = World::new();
+    let vault = world.vault();
+    let keys = world.keys(&vault).await;
+    let ends = |days| NewApiKey { expires_at: Some(NOW.plus(days * DAY)), ..new_key("a") };
+    let (old, _) = keys.create(ends(90)).await.expect("made");
+    let (new, _) = keys.rotate(&old.id, Duration::from_secs(60)).await.expect("rotated");
+    let told: Vec<_> = keys.expiring().into_iter().map(|(key, end)| (key.id.clone(), end)).collect();
+    assert_eq!(told, [(new.id.clone(), NOW.plus(90 * DAY))]);
+    keys.revoke(&new.id).await.expect("revoked");
+    assert_eq!(keys.next_expiry(), Some(NOW.plus(60)), "now it is the last one");
+}
+
+#[tokio::test]
 async fn an_altered_row_admits_nobody() {
     let world = World::new();
     let vault = world.vault();

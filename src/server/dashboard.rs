@@ -25,6 +25,8 @@ const SECURE_NAME: &str = "__Host-locum_dashboard";
 const PLAIN_NAME: &str = "locum_dashboard";
 /// Several cookies of one name are somebody's meddling or another port's; a few are looked at.
 const MOST_COOKIES: usize = 4;
+/// What the dashboard's pages say in `X-Requested-With` when nobody has touched them for a while.
+const UNATTENDED: &str = "locum-unattended";
 
 /// What a request shows of the dashboard. Kept with it, since the rate limit asks before its handler does.
 #[derive(Clone)]
@@ -58,9 +60,12 @@ pub(super) fn shown(context: &Context, request: &HttpRequest) -> Shown {
         Some(own) => [Some(name_of(own.secure)), None],
         None => [Some(SECURE_NAME), Some(PLAIN_NAME)],
     };
+    // The live feed is opened again by the browser itself.
+    let says = |name: &str, word: &str| headers.get(name).is_some_and(|value| value == word);
+    let attended = !says("x-requested-with", UNATTENDED) && !says("accept", "text/event-stream");
     let mut shown = Shown::Nothing;
     for value in names.into_iter().flatten().flat_map(|name| cookies(headers, name)) {
-        match context.state.owner_sessions.verify(&SecretText::new(value)) {
+        match context.state.owner_sessions.verify(&SecretText::new(value), attended) {
             Some(session) => return Shown::Session(session),
             None => shown = Shown::Over,
         }

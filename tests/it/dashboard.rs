@@ -160,22 +160,22 @@ async fn a_restart_signs_nobody_out_but_those_who_left_the_list() {
     let by_google = locum.state.owner_sessions.sign_in(alice).await.expect("signed in");
     let waiting = locum.state.owner_sessions.make_link();
     locum.clock.advance(Duration::from_secs(1_800));
-    assert!(locum.state.owner_sessions.verify(&by_link.secret).is_some());
+    assert!(locum.state.owner_sessions.verify(&by_link.secret, true).is_some());
     locum.state.owner_sessions.upkeep_step().await.expect("written");
 
     let locum = locum.restart().await;
     assert!(!locum.state.owner_sessions.link_is_good(&waiting.secret), "links are in memory only");
     locum.clock.advance(Duration::from_secs(1_800));
-    let session = locum.state.owner_sessions.verify(&by_link.secret).expect("used half an hour ago");
+    let session = locum.state.owner_sessions.verify(&by_link.secret, true).expect("used half an hour ago");
     assert_eq!(session.signed_in_at, by_link.session.signed_in_at);
-    assert!(locum.state.owner_sessions.verify(&by_google.secret).is_none(), "unused for an hour");
+    assert!(locum.state.owner_sessions.verify(&by_google.secret, true).is_none(), "unused for an hour");
 
     let alice = SignedInBy::Google("alice@example.org".parse().expect("an address"));
     let by_google = locum.state.owner_sessions.sign_in(alice).await.expect("signed in");
     let locum = locum.restart_with(&with_emails(r#"["bob@example.org"]"#)).await;
-    assert!(locum.state.owner_sessions.verify(&by_google.secret).is_none());
+    assert!(locum.state.owner_sessions.verify(&by_google.secret, true).is_none());
     assert!(!locum.state.owner_sessions.is_signed_in(by_google.session.id));
-    assert!(locum.state.owner_sessions.verify(&by_link.secret).is_some());
+    assert!(locum.state.owner_sessions.verify(&by_link.secret, true).is_some());
     assert!(locum.state.owner_sessions.is_signed_in(by_link.session.id));
 }
 
@@ -194,7 +194,7 @@ async fn a_session_that_was_altered_in_the_file_admits_nobody() {
         assert_eq!(conn.execute(edit, []), Ok(1), "{edit}");
         drop(conn);
         let locum = locum.restart().await;
-        let admitted = locum.state.owner_sessions.verify(&signed_in.secret).is_some();
+        let admitted = locum.state.owner_sessions.verify(&signed_in.secret, true).is_some();
         // The inserted row is the one that is refused.
         assert_eq!(admitted, edit.starts_with("INSERT"), "{edit}");
         // Signing out everywhere clears such rows away, too.

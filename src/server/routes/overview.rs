@@ -94,10 +94,9 @@ pub(super) async fn show(
     let in_need = in_need(&context).await?;
     let keys: Vec<_> = state
         .api_keys
-        .list()
-        .iter()
-        .filter(|key| key.ended(status.now).is_none())
-        .filter_map(|key| Some(KeyFact { name: key.name.clone(), ends_at: key.expires_at? }))
+        .expiring()
+        .into_iter()
+        .map(|(key, ends_at)| KeyFact { name: key.name.clone(), ends_at })
         .collect();
     let mirrors: Vec<_> = state.mirrors.list().await.iter().map(MirrorFact::of).collect();
     let name_of = |id: &OAuthClientId| state.config.client_by_id(id).map(|client| client.name.clone());

@@ -107,7 +107,7 @@ pub struct GoogleStatus {
     pub keys_fresh_until: Option<Timestamp>,
     /// What went wrong the last time, if it did.
     pub last_error: Option<String>,
-    /// How far this machine's clock is behind (negative) or ahead of Google's.
+    /// Google's clock less this machine's: how far ours is behind, or ahead where it is negative.
     pub clock_skew_seconds: Option<i64>,
 }
 

@@ -243,6 +243,20 @@ async fn a_session_ends_unused_and_at_last_in_any_case() {
 }
 
 #[tokio::test]
+async fn a_page_that_was_left_open_keeps_no_session_alive() {
+    let site = Site::start_with("[dashboard]\nidle = \"30m\"", "").await;
+    let cookie = site.signed_in().await;
+    for (name, word) in [("x-requested-with", "locum-unattended"), ("accept", "text/event-stream")] {
+        site.clock.advance(Duration::from_secs(800));
+        let asked = site.send(by(&site, "GET", "/v1/dashboard", &cookie).header(name, word)).await;
+        assert_eq!(asked.status, 200);
+        assert_eq!(asked.json["idle_ends_at"], super::site::START.plus(1_800).to_string());
+    }
+    site.clock.advance(Duration::from_secs(200));
+    assert_eq!(who(&site, &cookie).await.code(), "dashboard_session_over");
+}
+
+#[tokio::test]
 async fn signing_out_ends_it_here_and_everywhere() {
     let site = Site::start().await;
     let (one, two, three) = (site.signed_in().await, site.signed_in().await, site.signed_in().await);
