@@ -8,7 +8,7 @@ import { consent } from './consent.mjs';
 import { startSite } from './programs.mjs';
 import { assertAccessible, assertFits, DESKTOP, PHONE } from './usable.mjs';
 
-const browse = withBrowser(() => startSite());
+const browse = withBrowser(() => startSite({ owners: ['alice@example.org'] }));
 
 const signIn = (site) => `${site.base}/v1/sign-in?client=main`;
 const connect = async (site, page, answers) => {
@@ -45,6 +45,19 @@ const PAGES = {
   'a link that is used': { status: 410, reach: (site, page) => page.goto(`${site.base}/v1/connect/nothing`) },
   over: { status: 410, reach: (site, page) => page.goto(`${site.base}/v1/sign-in/end/expired`) },
   'another browser': { status: 403, reach: (site, page) => page.goto(`${site.base}/v1/sign-in/end/other-browser`) },
+  'the door of the dashboard': { reach: (site, page) => page.goto(site.base) },
+  'a login link': { reach: async (site, page) => { await page.goto(await site.loginLink()); } },
+  'a login link that is used': { status: 410, reach: (site, page) => page.goto(`${site.base}/dashboard/enter/nothing`) },
+  'not an owner': {
+    status: 403,
+    reach: async (site, page) => {
+      await page.goto(site.base);
+      await page.getByRole('button').click();
+      await consent(page, { person: 'Bob Sample' });
+      await page.waitForURL('**/v1/sign-in/**');
+      await page.locator('main.bad').waitFor();
+    },
+  },
   'a wrong link': { status: 400, reach: (site, page) => page.goto(`${signIn(site)}&return_to=nowhere`) },
 };
 

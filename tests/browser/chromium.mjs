@@ -14,7 +14,7 @@ const { chromium } = createRequire(join(process.env.SUITE_PACKAGES, 'package.jso
 /** How long a page may take to do what a test waits for. Nothing takes a second on an idle machine. */
 const PATIENCE = 20_000;
 
-function launch() {
+export function launch() {
   return chromium.launch({
     executablePath: process.env.SUITE_CHROMIUM,
     args: [
@@ -119,7 +119,8 @@ export function withBrowser(start) {
   let browser;
   let site;
   before(async () => {
-    [browser, site] = await Promise.all([launch(), start()]);
+    // Each by itself, so that what has started is stopped where the other fails.
+    await Promise.all([launch().then((started) => { browser = started; }), start().then((started) => { site = started; })]);
   });
   after(async () => {
     await browser?.close();

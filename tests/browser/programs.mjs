@@ -22,10 +22,17 @@ const environment = Object.fromEntries(Object.entries(process.env).filter(([name
 export const APP_DATA = 'https://www.googleapis.com/auth/drive.appdata';
 export const SCOPES = ['openid', 'email', 'profile', APP_DATA];
 
+// Whoever ends the tests early ends these with them.
+const running = new Set();
+process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 /** Starts one command of locum that runs until it is stopped, and reads the line of JSON by which it says where it is. */
 async function start(...words) {
   const child = spawn(program, ['--json', ...words], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   const exit = once(child, 'exit');
+  running.add(child);
+  exit.then(() => running.delete(child));
   const said = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     said.push(line);
@@ -65,6 +72,12 @@ async function startGoogle() {
   return { ...told, stop, ...controls(told.base_url) };
 }
 
+/** `locum demo`, on ports that nobody else has. */
+export async function startDemo() {
+  const { told, stop } = await start('demo', '--listen', '127.0.0.1:0', '--emulator-listen', '127.0.0.1:0');
+  return { ...told, stop };
+}
+
 /** What the emulator's control interface is asked for. */
 export function controls(base) {
   const control = async (path, body) => {
@@ -84,7 +97,7 @@ export function controls(base) {
  * An emulated Google and a locum with the client `main`, which browsers and popups sign in with, and unless it is to be
  * the only one `phone`, of another project. `returnTo` and `corsOrigins` are lists, `more` is added to the configuration.
  */
-export async function startSite({ returnTo = [], corsOrigins = [], only = false, more = '' } = {}) {
+export async function startSite({ returnTo = [], corsOrigins = [], owners = [], only = false, more = () => '', prepare = () => {} } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'locum-browser-'));
   const google = await startGoogle();
   const port = await freePort();
@@ -124,6 +137,10 @@ root_key_file = "root.key"
 [sign_in]
 return_to = ${JSON.stringify(returnTo)}
 
+[dashboard]
+emails = ${JSON.stringify(owners)}
+client = "main"
+
 [limits]
 enabled = false
 
@@ -137,11 +154,12 @@ client_secret = "${google.client_secret}"
 sources = ["web", "popup"]
 scopes = ${JSON.stringify(SCOPES)}
 ${only ? '' : second}
-${more}`, { mode: 0o600 });
+${more(folder)}`, { mode: 0o600 });
   const locum = async (...words) =>
     (await promisify(execFile)(program, ['--config', configuration, ...words], { env: environment })).stdout;
+  await prepare(folder);
   const keyFile = join(folder, 'api.key');
-  await locum('key', 'create', 'suite', '--allow', 'tokens:read,users:read,users:write', '--user', 'all', '--output', keyFile);
+  await locum('key', 'create', 'suite', '--allow', 'tokens:read,users:read,users:write,admin', '--user', 'all', '--output', keyFile);
   const authorization = `Bearer ${(await readFile(keyFile, 'utf8')).trim()}`;
   const server = await start('--config', configuration, 'serve');
 
@@ -162,6 +180,23 @@ ${more}`, { mode: 0o600 });
     /** Everybody is forgotten, so that a test begins where it thinks it does. */
     forgetAll: async () => {
       for (const user of (await call('GET', '/v1/users')).body.users) await call('DELETE', `/v1/users/${user.id}`);
+    },
+    /** Connects somebody as an app does, by a code. */
+    connect: async (person, scopes = SCOPES) => {
+      const { code } = await google.control('codes', { client_id: google.client_id, person, scopes, redirect_uri: 'postmessage' });
+      const { status, body } = await answerOf(await fetch(`${base}/v1/exchange`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-requested-with': 'suite' },
+        body: JSON.stringify({ client: 'main', source: 'popup', code }),
+      }));
+      assert.equal(status, 200, JSON.stringify(body));
+      return body.user;
+    },
+    /** A one-time link to the dashboard. */
+    loginLink: async () => {
+      const { status, body } = await call('POST', '/v1/dashboard/links');
+      assert.equal(status, 201, JSON.stringify(body));
+      return body.url;
     },
     /** A link for somebody. */
     link: async (order) => {

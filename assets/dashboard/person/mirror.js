@@ -109,7 +109,8 @@ function Standing({ person, mirror }) {
       </dl>
       ${report && html`<${Report} report=${report} />`}
     </section>
-    <${Versions} person=${person} client=${state.client} />
+    ${state.last_run_at && html`
+      <${Versions} key=${state.last_run_at} person=${person} client=${state.client} />`}
     ${accepting && html`
       <${ConfirmDialog} title="Accept what the run would do?" words="Accept and run"
         action=${() => run({ accept: true })} onClose=${() => setAccepting(false)}
