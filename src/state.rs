@@ -7,6 +7,8 @@ use crate::api_keys::ApiKeys;
 use crate::app_data::AppData;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::counts::Counts;
+use crate::events::Events;
 use crate::google::Google;
 use crate::google::drive::Drive;
 use crate::lifecycle::Lifecycle;
@@ -38,6 +40,10 @@ pub struct AppState {
     pub metrics: Metrics,
     /// The database.
     pub vault: Vault,
+    /// What happened.
+    pub events: Events,
+    /// How often, by the hour.
+    pub counts: Counts,
     /// Discovery document and key set.
     pub provider: Provider,
     /// The only road to an access token.
@@ -85,6 +91,10 @@ impl AppState {
         let provider =
             Provider::load(settings, google.clone(), vault.clone(), clock.clone(), lifecycle.clone()).await;
         let metrics = Metrics::new();
+        let events =
+            Events::load(config.clone(), vault.clone(), clock.clone(), metrics.clone(), lifecycle.clone())
+                .await?;
+        let counts = Counts::new(config.clone(), vault.clone(), clock.clone(), metrics.clone());
         let tokens = Tokens::new(
             config.clone(),
             vault.clone(),
@@ -147,6 +157,8 @@ impl AppState {
             lifecycle,
             metrics,
             vault,
+            events,
+            counts,
             provider,
             tokens,
             sign_in,
@@ -158,6 +170,13 @@ impl AppState {
             app_data,
             mirrors,
         })
+    }
+
+    /// The end of a graceful stop: what was noted and counted is written down. Nothing else may follow but the
+    /// closing of the vault.
+    pub async fn write_down(&self) {
+        report("counts", self.counts.step().await);
+        self.events.close().await;
     }
 
     /// Starts what runs by itself. Every job is a step that tests call without it.
@@ -185,10 +204,11 @@ impl AppState {
         });
         let state = self.clone();
         self.lifecycle.job("vault", HALF_A_MINUTE, HALF_A_MINUTE, move || {
-            let vault = state.vault.clone();
+            let (vault, events) = (state.vault.clone(), state.events.clone());
             async move {
                 report("purge", vault.purge_redemptions().await);
                 report("purge", vault.purge_connect_links().await);
+                report("purge", events.purge_step().await);
                 report("checkpoint", vault.checkpoint_if_wanted().await);
             }
         });
@@ -210,6 +230,16 @@ impl AppState {
                 async {}
             });
         }
+        let state = self.clone();
+        self.lifecycle.job("events", A_SECOND, A_SECOND, move || {
+            let events = state.events.clone();
+            async move { report("events", events.step().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("counts", A_MINUTE, A_MINUTE, move || {
+            let counts = state.counts.clone();
+            async move { report("counts", counts.step().await) }
+        });
         let state = self.clone();
         self.lifecycle.job("metrics", A_SECOND, A_SECOND, move || {
             state.metrics.upkeep();

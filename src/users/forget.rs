@@ -337,7 +337,7 @@ impl Inner {
             }
         }
         let names = self.names_of(grant.user).await;
-        match self.vault.delete_grant(grant.id).await {
+        match self.vault.delete_grant(grant.id, None).await {
             Ok(_) | Err(VaultError::Gone) => {
                 self.tokens.changed(grant.user, names);
                 let revoked = matches!(at_google, AtGoogle::Revoked | AtGoogle::NothingLeft);

@@ -7,6 +7,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use self::row::{UserRow, place};
+use super::events::EventRecord;
 use super::grants::{Grant, NewGrant};
 use super::keyring::Lookup;
 use super::redemptions::NewRedemption;
@@ -189,14 +190,16 @@ impl Vault {
         }
     }
 
-    /// Deletes a grant, and the person with it when it was their last one. Returns whether the person
-    /// is gone too.
+    /// Deletes a grant, and the person with it when it was their last one; with the person goes what is
+    /// personal in the events about them. `event` says that it was done, in the same transaction. Returns
+    /// whether the person is gone too.
     ///
     /// # Errors
     /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
     /// again), [`VaultError::Gone`] when it is gone already.
-    pub async fn delete_grant(&self, grant: GrantId) -> Result<bool, VaultError> {
+    pub async fn delete_grant(&self, grant: GrantId, event: Option<EventRecord>) -> Result<bool, VaultError> {
         let now = self.0.clock.now();
+        let vault = self.clone();
         self.0
             .writer
             .erase(move |conn| {
@@ -217,6 +220,12 @@ impl Vault {
                     .map_err(sql)?;
                 // What was remembered of exchanges may hold the person's profile.
                 super::redemptions::erase_answers_about(conn, UserId(user), now)?;
+                if gone == 1 {
+                    super::events::erase_personal_of(conn, &vault.0.keys, UserId(user))?;
+                }
+                if let Some(event) = event {
+                    super::events::append(conn, &vault.0.keys, event)?;
+                }
                 Ok(gone == 1)
             })
             .await

@@ -38,6 +38,8 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &[
             "api_keys",
             "app_data",
+            "counts",
+            "events",
             "mirror",
             "owner_sessions",
             "provider",
