@@ -291,17 +291,29 @@ struct Inner {
     claims: Claims,
 }
 
+/// What the road of a code is made of.
+#[derive(Debug)]
+pub struct SignInParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The vault.
+    pub vault: Vault,
+    /// Google.
+    pub google: Google,
+    /// Discovery and keys.
+    pub provider: Provider,
+    /// The road to tokens.
+    pub tokens: Tokens,
+    /// The time.
+    pub clock: Clock,
+    /// Tasks.
+    pub lifecycle: Lifecycle,
+}
+
 impl SignIn {
     /// Nothing is loaded.
-    pub fn new(
-        config: Arc<Config>,
-        vault: Vault,
-        google: Google,
-        provider: Provider,
-        tokens: Tokens,
-        clock: Clock,
-        lifecycle: Lifecycle,
-    ) -> Self {
+    pub fn new(parts: SignInParts) -> Self {
+        let SignInParts { config, vault, google, provider, tokens, clock, lifecycle } = parts;
         let claims = Claims::default();
         Self(Arc::new(Inner { config, vault, google, provider, tokens, clock, lifecycle, claims }))
     }

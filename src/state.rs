@@ -19,10 +19,10 @@ use crate::owner_sessions::OwnerSessions;
 use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
 use crate::sessions::Sessions;
-use crate::sign_in::SignIn;
 use crate::sign_in::web_flow::{WebFlow, WebFlowParts};
-use crate::tokens::Tokens;
-use crate::users::Users;
+use crate::sign_in::{SignIn, SignInParts};
+use crate::tokens::{Tokens, TokensParts};
+use crate::users::{Users, UsersParts};
 use crate::vault::{Vault, VaultError};
 
 /// Everything a request can need, built once. Cheap to clone.
@@ -95,24 +95,24 @@ impl AppState {
             Events::load(config.clone(), vault.clone(), clock.clone(), metrics.clone(), lifecycle.clone())
                 .await?;
         let counts = Counts::new(config.clone(), vault.clone(), clock.clone(), metrics.clone());
-        let tokens = Tokens::new(
-            config.clone(),
-            vault.clone(),
-            google.clone(),
-            provider.clone(),
-            metrics.clone(),
-            clock.clone(),
-            lifecycle.clone(),
-        );
-        let sign_in = SignIn::new(
-            config.clone(),
-            vault.clone(),
-            google.clone(),
-            provider.clone(),
-            tokens.clone(),
-            clock.clone(),
-            lifecycle.clone(),
-        );
+        let tokens = Tokens::new(TokensParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            google: google.clone(),
+            provider: provider.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+        });
+        let sign_in = SignIn::new(SignInParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            google: google.clone(),
+            provider: provider.clone(),
+            tokens: tokens.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+        });
         let data = vault.path().parent().unwrap_or(vault.path()).to_owned();
         let mirrors = Mirrors::new(vault.clone(), clock.clone(), rng.clone(), metrics.clone(), &data);
         let web_flow = WebFlow::new(WebFlowParts {
@@ -125,16 +125,16 @@ impl AppState {
             lifecycle: lifecycle.clone(),
             rng: rng.clone(),
         });
-        let users = Users::new(
-            config.clone(),
-            vault.clone(),
+        let users = Users::new(UsersParts {
+            config: config.clone(),
+            vault: vault.clone(),
             google,
-            provider.clone(),
-            tokens.clone(),
-            mirrors.clone(),
-            clock.clone(),
-            lifecycle.clone(),
-        );
+            provider: provider.clone(),
+            tokens: tokens.clone(),
+            mirrors: mirrors.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+        });
         let sessions = Sessions::load(config.clone(), vault.clone(), clock.clone(), &rng).await?;
         let api_keys = ApiKeys::load(vault.clone(), clock.clone(), rng.clone()).await?;
         let owner_sessions =

@@ -80,17 +80,29 @@ struct Inner {
     troubled: Pauses<(GrantId, i64), Option<ClientFault>>,
 }
 
+/// What the road is made of.
+#[derive(Debug)]
+pub struct TokensParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The vault.
+    pub vault: Vault,
+    /// Google.
+    pub google: Google,
+    /// Discovery.
+    pub provider: Provider,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: Clock,
+    /// Tasks.
+    pub lifecycle: Lifecycle,
+}
+
 impl Tokens {
     /// Nothing is loaded yet; memory fills as tokens are asked for.
-    pub fn new(
-        config: Arc<Config>,
-        vault: Vault,
-        google: Google,
-        provider: Provider,
-        metrics: Metrics,
-        clock: Clock,
-        lifecycle: Lifecycle,
-    ) -> Self {
+    pub fn new(parts: TokensParts) -> Self {
+        let TokensParts { config, vault, google, provider, metrics, clock, lifecycle } = parts;
         let settings = config.tokens;
         // Most of the memory is the tokens; names and narrowed tokens get an eighth each.
         let part = settings.cache_bytes / 8;

@@ -62,22 +62,31 @@ struct Inner {
     lifecycle: Lifecycle,
 }
 
+/// What knows the people.
+#[derive(Debug)]
+pub struct UsersParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The vault.
+    pub vault: Vault,
+    /// Google.
+    pub google: Google,
+    /// Discovery.
+    pub provider: Provider,
+    /// The road to tokens.
+    pub tokens: Tokens,
+    /// What goes with a person.
+    pub mirrors: Mirrors,
+    /// The time.
+    pub clock: Clock,
+    /// Tasks.
+    pub lifecycle: Lifecycle,
+}
+
 impl Users {
     /// Nothing is loaded.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a service, given by name at the one place that builds them"
-    )]
-    pub fn new(
-        config: Arc<Config>,
-        vault: Vault,
-        google: Google,
-        provider: Provider,
-        tokens: Tokens,
-        mirrors: Mirrors,
-        clock: Clock,
-        lifecycle: Lifecycle,
-    ) -> Self {
+    pub fn new(parts: UsersParts) -> Self {
+        let UsersParts { config, vault, google, provider, tokens, mirrors, clock, lifecycle } = parts;
         Self(Arc::new(Inner { config, vault, google, provider, tokens, mirrors, clock, lifecycle }))
     }
 }
