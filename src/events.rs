@@ -16,7 +16,7 @@ mod feed;
 mod kind;
 mod view;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
@@ -30,10 +30,11 @@ pub use crate::vault::{EventQuery, Order};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::grant::GrantState;
 use crate::ids::{ApiKeyId, OAuthClientId, UserId};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
-use crate::vault::{EventRecord, PersonalFacts, Vault, VaultError};
+use crate::vault::{EventRecord, Grant, PersonalFacts, Vault, VaultError};
 
 /// Events that wait to be written, at the most: some seconds of the busiest machine.
 const QUEUE: usize = 10_000;
@@ -45,6 +46,8 @@ const MOST: i64 = 1_000_000;
 const PURGE: usize = 2_000;
 /// Events read from the vault at a time.
 const BATCH: usize = 500;
+/// Seconds from one event that strangers can bring about to the next.
+const SELDOM: i64 = 60;
 /// Streams open at one time.
 const FEEDS: usize = 64;
 
@@ -156,6 +159,8 @@ struct Waiting {
     events: VecDeque<EventRecord>,
     /// Lost since the queue was last empty.
     lost: u64,
+    /// When the last of these kinds was noted.
+    seldom: HashMap<Kind, Timestamp>,
     /// Whether this process said that it started, and so will say that it stopped.
     announced: bool,
 }
@@ -207,6 +212,29 @@ impl Events {
     /// lost, which is counted and logged.
     pub fn note(&self, event: NewEvent) {
         self.queue(event.at(self.0.clock.now()));
+    }
+
+    /// Takes down that a grant came into another state by itself.
+    pub fn tell_state(&self, grant: &Grant, state: GrantState) {
+        let Some(kind) = Kind::of_state(state) else { return };
+        let event = NewEvent::new(kind, &Actor::locum()).about(grant.user).client(&grant.client_id);
+        self.note(match state.cause() {
+            Some(cause) => event.with("cause", cause),
+            None => event,
+        });
+    }
+
+    /// As [`Events::note`], for what strangers can bring about as often as they like: one of a kind in a
+    /// minute, so that they cannot push everything else out of the log.
+    pub fn note_seldom(&self, event: NewEvent) {
+        let now = self.0.clock.now();
+        let last = self.waiting().seldom.get(&event.kind).copied();
+        // A clock that was put back is no reason to stay silent.
+        if last.is_some_and(|last| (0..SELDOM).contains(&now.since(last))) {
+            return;
+        }
+        self.waiting().seldom.insert(event.kind, now);
+        self.queue(event.at(now));
     }
 
     fn queue(&self, record: EventRecord) {

@@ -101,6 +101,7 @@ impl AppState {
             google: google.clone(),
             provider: provider.clone(),
             metrics: metrics.clone(),
+            events: events.clone(),
             clock: clock.clone(),
             lifecycle: lifecycle.clone(),
         });
@@ -110,6 +111,7 @@ impl AppState {
             google: google.clone(),
             provider: provider.clone(),
             tokens: tokens.clone(),
+            events: events.clone(),
             clock: clock.clone(),
             lifecycle: lifecycle.clone(),
         });
@@ -121,6 +123,7 @@ impl AppState {
             provider: provider.clone(),
             sign_in: sign_in.clone(),
             metrics: metrics.clone(),
+            events: events.clone(),
             clock: clock.clone(),
             lifecycle: lifecycle.clone(),
             rng: rng.clone(),
@@ -132,6 +135,7 @@ impl AppState {
             provider: provider.clone(),
             tokens: tokens.clone(),
             mirrors: mirrors.clone(),
+            events: events.clone(),
             clock: clock.clone(),
             lifecycle: lifecycle.clone(),
         });
@@ -145,11 +149,18 @@ impl AppState {
             drive(&config, &clock, &rng),
             tokens.clone(),
             metrics.clone(),
+            events.clone(),
             clock.clone(),
             lifecycle.clone(),
         );
-        let mirrors =
-            MirrorKeeper::new(config.clone(), mirrors, app_data.clone(), clock.clone(), lifecycle.clone());
+        let mirrors = MirrorKeeper::new(
+            config.clone(),
+            mirrors,
+            app_data.clone(),
+            events.clone(),
+            clock.clone(),
+            lifecycle.clone(),
+        );
         Ok(Self {
             config,
             clock,

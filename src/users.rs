@@ -16,6 +16,7 @@ pub use self::view::{GrantView, UserFilter, UserPage, UserView};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::google::Google;
 use crate::lifecycle::Lifecycle;
 use crate::mirror::{MirrorError, Mirrors};
@@ -58,6 +59,7 @@ struct Inner {
     provider: Provider,
     tokens: Tokens,
     mirrors: Mirrors,
+    events: Events,
     clock: Clock,
     lifecycle: Lifecycle,
 }
@@ -77,6 +79,8 @@ pub struct UsersParts {
     pub tokens: Tokens,
     /// What goes with a person.
     pub mirrors: Mirrors,
+    /// What is told.
+    pub events: Events,
     /// The time.
     pub clock: Clock,
     /// Tasks.
@@ -86,7 +90,7 @@ pub struct UsersParts {
 impl Users {
     /// Nothing is loaded.
     pub fn new(parts: UsersParts) -> Self {
-        let UsersParts { config, vault, google, provider, tokens, mirrors, clock, lifecycle } = parts;
-        Self(Arc::new(Inner { config, vault, google, provider, tokens, mirrors, clock, lifecycle }))
+        let UsersParts { config, vault, google, provider, tokens, mirrors, events, clock, lifecycle } = parts;
+        Self(Arc::new(Inner { config, vault, google, provider, tokens, mirrors, events, clock, lifecycle }))
     }
 }

@@ -34,7 +34,8 @@ impl Severity {
         Self::ALL.into_iter().find(|severity| severity.code() == code)
     }
 
-    pub(super) const fn rank(self) -> u8 {
+    /// As it is kept: 0 to 2.
+    pub const fn rank(self) -> u8 {
         self as u8
     }
 

@@ -5,7 +5,9 @@ mod app_data;
 mod backup;
 mod connect;
 mod connect_links;
+mod counts;
 mod dashboard;
+mod events;
 mod exchange;
 mod keys;
 mod me;
@@ -203,6 +205,12 @@ table! {
     }
     "/v1/dashboard/sessions" {
         DELETE Access::Owner => dashboard::sign_out_all;
+    }
+    "/v1/events" {
+        GET Access::Key(Action::EventsRead) => events::list;
+    }
+    "/v1/counts" {
+        GET Access::Owner => counts::chart;
     }
     "/v1/status" {
         GET Access::Owner => status::status;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use locum::config::Source;
 use locum::emulator::Person;
+use locum::events::Actor;
 use locum::owner_sessions::SignedInBy;
 use locum::sign_in::ExchangeRequest;
 use serde_json::json;
@@ -78,7 +79,7 @@ async fn nobody_else_opens_it_and_nothing_of_theirs_ends() {
     let bob = web.locum.bob().clone();
     let code = web.locum.code(&bob);
     let request = ExchangeRequest { source: Some(Source::Ios), ..request(code) };
-    web.locum.state.sign_in.redeem(request).await.expect("a good code");
+    web.locum.state.sign_in.redeem(request, &Actor::locum()).await.expect("a good code");
     let mut unverified =
         Person::new("1".repeat(21).parse().expect("an id"), "mallory@example.net", "Mallory", None);
     unverified.email_verified = false;
