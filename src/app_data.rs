@@ -47,6 +47,7 @@ use self::resolve::resolve;
 use self::turns::Turns;
 use crate::clock::Clock;
 use crate::config::AppDataSection;
+use crate::events::Events;
 use crate::google::drive::{ByteRange, Download, Drive, Quota};
 use crate::ids::UserId;
 use crate::lifecycle::Lifecycle;
@@ -67,6 +68,7 @@ struct Inner {
     drive: Drive,
     tokens: Tokens,
     metrics: Metrics,
+    events: Events,
     lifecycle: Lifecycle,
     turns: Turns,
     meter: Meter,
@@ -91,6 +93,7 @@ impl AppData {
         drive: Drive,
         tokens: Tokens,
         metrics: Metrics,
+        events: Events,
         clock: Clock,
         lifecycle: Lifecycle,
     ) -> Self {
@@ -98,6 +101,7 @@ impl AppData {
             drive,
             tokens,
             metrics,
+            events,
             lifecycle,
             turns: Turns::new(1),
             meter: Meter::new(clock),

@@ -33,9 +33,9 @@ pub use read::Shown;
 pub use return_to::{AllowedReturn, ReturnAddress};
 pub use secret_source::{RootKeySource, RootSecret, SecretProblem, SecretSource};
 pub use sections::{
-    AppDataSection, DashboardSection, Direction, GoogleSection, InvalidListen, LimitsSection, Listen,
-    LogSection, MetricsSection, MirrorSection, Rate, Server, SessionsSection, SignInSection, TokensSection,
-    VaultSection,
+    AppDataSection, DashboardSection, Direction, EventsSection, GoogleSection, InvalidListen, LimitsSection,
+    Listen, LogSection, MetricsSection, MirrorSection, Rate, Server, SessionsSection, SignInSection,
+    TokensSection, VaultSection,
 };
 
 use std::path::{Path, PathBuf};
@@ -71,6 +71,8 @@ pub struct Config {
     pub log: LogSection,
     /// Metrics.
     pub metrics: MetricsSection,
+    /// The log of what happened.
+    pub events: EventsSection,
     /// The mirrors of app data; no two nested, no two of one person and project.
     pub mirrors: Vec<MirrorSection>,
 }

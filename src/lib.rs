@@ -19,7 +19,7 @@
 //! | commands | [`cli`] | everything below, [`emulator`] |
 //! | HTTP | [`server`] | [`state`] and below |
 //! | | [`state`]: all services, built once | services and below |
-//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`owner_sessions`], [`api_keys`], [`provider`], [`app_data`], [`mirror`], [`clients`] | each other without circles, and below |
+//! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`owner_sessions`], [`api_keys`], [`provider`], [`app_data`], [`mirror`], [`clients`], [`events`], [`counts`] | each other without circles, and below |
 //! | doors | [`google`], [`vault`], [`config`] | ground; never each other |
 //! | stand-in | [`emulator`] | ground only; reached by [`cli`] and tests only |
 //! | ground | [`clock`], [`rng`], [`secret`], [`ids`], [`scopes`], [`grant`], [`jwt`], [`outbound`], [`lifecycle`], [`metrics`], [`telemetry`] | ground |
@@ -64,6 +64,12 @@
 //! bearer, and so [`tokens`], for a token before each request, moves the content a piece at a time and compares
 //! size and checksum. Writes of one person take turns.
 //!
+//! # The way of an event
+//!
+//! A service that has done something says so to [`events`], which writes it at once (what the owner does) or within a
+//! second (what happens by itself). A reader of `GET /v1/events` is woken by a signal and reads on in the [`vault`] behind
+//! the last id it saw. [`counts`] keeps what [`metrics`] counts, by the hour.
+//!
 //! # What must stay true
 //!
 //! 1. A refresh token travels between [`google`], [`sign_in`], [`users`], [`tokens`] and [`vault`] only. It is never in a
@@ -86,7 +92,9 @@ pub mod cli;
 pub mod clients;
 pub mod clock;
 pub mod config;
+pub mod counts;
 pub mod emulator;
+pub mod events;
 pub mod google;
 pub mod grant;
 pub mod ids;

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -125,6 +126,38 @@ counted! {
     }
 }
 
+/// What the dashboard's charts show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tally {
+    /// Exchanges that connected somebody.
+    Exchanges,
+    /// Exchanges that did not.
+    ExchangesFailed,
+    /// Refreshes that brought a token.
+    Refreshes,
+    /// Refreshes that did not.
+    RefreshesFailed,
+    /// Access tokens handed out.
+    Tokens,
+}
+
+impl Tally {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Exchanges, Self::ExchangesFailed, Self::Refreshes, Self::RefreshesFailed, Self::Tokens];
+
+    /// The stable name.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Exchanges => "exchanges",
+            Self::ExchangesFailed => "exchanges_failed",
+            Self::Refreshes => "refreshes",
+            Self::RefreshesFailed => "refreshes_failed",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
 /// The metrics of one locum. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -138,6 +171,9 @@ struct Inner {
     limited: Vec<Counter>,
     drive_units: Vec<Counter>,
     mirror_runs: Vec<Counter>,
+    events_lost: Counter,
+    /// What the charts show; the recorder's own counters cannot be read back.
+    tallies: [AtomicU64; Tally::ALL.len()],
     jwks_age: Gauge,
     next_refresh_expiry: Gauge,
     api_keys_damaged: Gauge,
@@ -232,6 +268,13 @@ impl Metrics {
                 "API keys that are not in force because their row does not match its seal.",
             ),
             vault_failed: plain("locum_vault_failed", "1 once the disk has failed under a write."),
+            events_lost: {
+                let (name, words) =
+                    ("locum_events_lost_total", "Events lost because the vault took them too slowly.");
+                recorder.describe_counter(name.into(), None, words.into());
+                recorder.register_counter(&Key::from_static_name(name), &METADATA)
+            },
+            tallies: Default::default(),
             changing: Mutex::default(),
             handle: recorder.handle(),
             recorder,
@@ -241,16 +284,41 @@ impl Metrics {
     /// A token was handed out.
     pub fn token_read(&self, from: TokenFrom) {
         self.0.token_reads[from as usize].increment(1);
+        self.tally(Tally::Tokens);
     }
 
     /// A refresh ended.
     pub fn refreshed(&self, outcome: RefreshOutcome) {
         self.0.refreshes[outcome as usize].increment(1);
+        match outcome {
+            RefreshOutcome::Refreshed => self.tally(Tally::Refreshes),
+            // Counted once already, by what Google said.
+            RefreshOutcome::Discarded => {}
+            _ => self.tally(Tally::RefreshesFailed),
+        }
     }
 
     /// An exchange ended.
     pub fn exchanged(&self, outcome: ExchangeOutcome) {
         self.0.exchanges[outcome as usize].increment(1);
+        self.tally(match outcome {
+            ExchangeOutcome::Connected => Tally::Exchanges,
+            _ => Tally::ExchangesFailed,
+        });
+    }
+
+    fn tally(&self, what: Tally) {
+        self.0.tallies[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has happened since this locum was started.
+    pub fn tallied(&self, what: Tally) -> u64 {
+        self.0.tallies[what as usize].load(Ordering::Relaxed)
+    }
+
+    /// An event could not be kept.
+    pub fn event_lost(&self) {
+        self.0.events_lost.increment(1);
     }
 
     /// A run of a mirror ended.

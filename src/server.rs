@@ -223,6 +223,7 @@ impl RunningServer {
         let finished = state.lifecycle.stop(limit).await;
         futures_util::future::join_all(handles.iter().map(|handle| handle.stop(finished))).await;
         tasks.stop(DISCONNECT).await;
+        state.write_down().await;
         state.vault.close().await;
         finished
     }

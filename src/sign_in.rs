@@ -29,6 +29,7 @@ pub use self::renew::Renewed;
 use self::claims::Claims;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
+use crate::events::Events;
 use crate::google::{ClientFault, CodeRefusal, Google, GoogleError, IdTokenError};
 use crate::grant::BlockCause;
 use crate::ids::{ClientName, Email, Sub, UserId};
@@ -286,23 +287,38 @@ struct Inner {
     google: Google,
     provider: Provider,
     tokens: Tokens,
+    events: Events,
     clock: Clock,
     lifecycle: Lifecycle,
     claims: Claims,
 }
 
+/// What the road of a code is made of.
+#[derive(Debug)]
+pub struct SignInParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The vault.
+    pub vault: Vault,
+    /// Google.
+    pub google: Google,
+    /// Discovery and keys.
+    pub provider: Provider,
+    /// The road to tokens.
+    pub tokens: Tokens,
+    /// What is told.
+    pub events: Events,
+    /// The time.
+    pub clock: Clock,
+    /// Tasks.
+    pub lifecycle: Lifecycle,
+}
+
 impl SignIn {
     /// Nothing is loaded.
-    pub fn new(
-        config: Arc<Config>,
-        vault: Vault,
-        google: Google,
-        provider: Provider,
-        tokens: Tokens,
-        clock: Clock,
-        lifecycle: Lifecycle,
-    ) -> Self {
+    pub fn new(parts: SignInParts) -> Self {
+        let SignInParts { config, vault, google, provider, tokens, events, clock, lifecycle } = parts;
         let claims = Claims::default();
-        Self(Arc::new(Inner { config, vault, google, provider, tokens, clock, lifecycle, claims }))
+        Self(Arc::new(Inner { config, vault, google, provider, tokens, events, clock, lifecycle, claims }))
     }
 }

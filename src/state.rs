@@ -8,6 +8,8 @@ use crate::app_data::AppData;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Effective, Loaded};
+use crate::counts::Counts;
+use crate::events::Events;
 use crate::google::Google;
 use crate::google::drive::Drive;
 use crate::lifecycle::Lifecycle;
@@ -18,10 +20,10 @@ use crate::owner_sessions::OwnerSessions;
 use crate::provider::{Provider, ProviderSettings};
 use crate::rng::Rng;
 use crate::sessions::Sessions;
-use crate::sign_in::SignIn;
 use crate::sign_in::web_flow::{WebFlow, WebFlowParts};
-use crate::tokens::Tokens;
-use crate::users::Users;
+use crate::sign_in::{SignIn, SignInParts};
+use crate::tokens::{Tokens, TokensParts};
+use crate::users::{Users, UsersParts};
 use crate::vault::{Vault, VaultError};
 
 /// Everything a request can need, built once. Cheap to clone.
@@ -41,6 +43,10 @@ pub struct AppState {
     pub metrics: Metrics,
     /// The database.
     pub vault: Vault,
+    /// What happened.
+    pub events: Events,
+    /// How often, by the hour.
+    pub counts: Counts,
     /// Discovery document and key set.
     pub provider: Provider,
     /// The only road to an access token.
@@ -92,24 +98,30 @@ impl AppState {
         let provider =
             Provider::load(settings, google.clone(), vault.clone(), clock.clone(), lifecycle.clone()).await;
         let metrics = Metrics::new();
-        let tokens = Tokens::new(
-            config.clone(),
-            vault.clone(),
-            google.clone(),
-            provider.clone(),
-            metrics.clone(),
-            clock.clone(),
-            lifecycle.clone(),
-        );
-        let sign_in = SignIn::new(
-            config.clone(),
-            vault.clone(),
-            google.clone(),
-            provider.clone(),
-            tokens.clone(),
-            clock.clone(),
-            lifecycle.clone(),
-        );
+        let events =
+            Events::load(config.clone(), vault.clone(), clock.clone(), metrics.clone(), lifecycle.clone())
+                .await?;
+        let counts = Counts::new(config.clone(), vault.clone(), clock.clone(), metrics.clone());
+        let tokens = Tokens::new(TokensParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            google: google.clone(),
+            provider: provider.clone(),
+            metrics: metrics.clone(),
+            events: events.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+        });
+        let sign_in = SignIn::new(SignInParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            google: google.clone(),
+            provider: provider.clone(),
+            tokens: tokens.clone(),
+            events: events.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+        });
         let data = vault.path().parent().unwrap_or(vault.path()).to_owned();
         let mirrors = Mirrors::new(vault.clone(), clock.clone(), rng.clone(), metrics.clone(), &data);
         let web_flow = WebFlow::new(WebFlowParts {
@@ -118,6 +130,7 @@ impl AppState {
             provider: provider.clone(),
             sign_in: sign_in.clone(),
             metrics: metrics.clone(),
+            events: events.clone(),
             clock: clock.clone(),
             lifecycle: lifecycle.clone(),
             rng: rng.clone(),
@@ -130,16 +143,17 @@ impl AppState {
             rng.clone(),
             lifecycle.clone(),
         );
-        let users = Users::new(
-            config.clone(),
-            vault.clone(),
+        let users = Users::new(UsersParts {
+            config: config.clone(),
+            vault: vault.clone(),
             google,
-            provider.clone(),
-            tokens.clone(),
-            mirrors.clone(),
-            clock.clone(),
-            lifecycle.clone(),
-        );
+            provider: provider.clone(),
+            tokens: tokens.clone(),
+            mirrors: mirrors.clone(),
+            events: events.clone(),
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+        });
         let sessions = Sessions::load(config.clone(), vault.clone(), clock.clone(), &rng).await?;
         let api_keys = ApiKeys::load(vault.clone(), clock.clone(), rng.clone()).await?;
         let owner_sessions =
@@ -150,11 +164,18 @@ impl AppState {
             drive(&config, &clock, &rng),
             tokens.clone(),
             metrics.clone(),
+            events.clone(),
             clock.clone(),
             lifecycle.clone(),
         );
-        let mirrors =
-            MirrorKeeper::new(config.clone(), mirrors, app_data.clone(), clock.clone(), lifecycle.clone());
+        let mirrors = MirrorKeeper::new(
+            config.clone(),
+            mirrors,
+            app_data.clone(),
+            events.clone(),
+            clock.clone(),
+            lifecycle.clone(),
+        );
         Ok(Self {
             config,
             effective,
@@ -163,6 +184,8 @@ impl AppState {
             lifecycle,
             metrics,
             vault,
+            events,
+            counts,
             provider,
             tokens,
             sign_in,
@@ -175,6 +198,13 @@ impl AppState {
             app_data,
             mirrors,
         })
+    }
+
+    /// The end of a graceful stop: what was noted and counted is written down. Nothing else may follow but the
+    /// closing of the vault.
+    pub async fn write_down(&self) {
+        report("counts", self.counts.step().await);
+        self.events.close().await;
     }
 
     /// Starts what runs by itself. Every job is a step that tests call without it.
@@ -202,10 +232,11 @@ impl AppState {
         });
         let state = self.clone();
         self.lifecycle.job("vault", HALF_A_MINUTE, HALF_A_MINUTE, move || {
-            let vault = state.vault.clone();
+            let (vault, events) = (state.vault.clone(), state.events.clone());
             async move {
                 report("purge", vault.purge_redemptions().await);
                 report("purge", vault.purge_connect_links().await);
+                report("purge", events.purge_step().await);
                 report("checkpoint", vault.checkpoint_if_wanted().await);
             }
         });
@@ -232,6 +263,16 @@ impl AppState {
                 async {}
             });
         }
+        let state = self.clone();
+        self.lifecycle.job("events", A_SECOND, A_SECOND, move || {
+            let events = state.events.clone();
+            async move { report("events", events.step().await) }
+        });
+        let state = self.clone();
+        self.lifecycle.job("counts", A_MINUTE, A_MINUTE, move || {
+            let counts = state.counts.clone();
+            async move { report("counts", counts.step().await) }
+        });
         let state = self.clone();
         self.lifecycle.job("metrics", A_SECOND, A_SECOND, move || {
             state.metrics.upkeep();

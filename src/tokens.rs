@@ -40,6 +40,7 @@ use self::pauses::Pauses;
 use self::refresher::Landed;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::events::{Actor, Events, Kind, NewEvent};
 use crate::google::{ClientFault, Google};
 use crate::ids::{ClientName, GrantId, OAuthClientId, UserId, UserRef};
 use crate::lifecycle::Lifecycle;
@@ -66,6 +67,7 @@ struct Inner {
     google: Google,
     provider: Provider,
     metrics: Metrics,
+    events: Events,
     clock: Clock,
     lifecycle: Lifecycle,
     refs: ReadThrough<UserRef, UserId>,
@@ -80,17 +82,31 @@ struct Inner {
     troubled: Pauses<(GrantId, i64), Option<ClientFault>>,
 }
 
+/// What the road is made of.
+#[derive(Debug)]
+pub struct TokensParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The vault.
+    pub vault: Vault,
+    /// Google.
+    pub google: Google,
+    /// Discovery.
+    pub provider: Provider,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What is told.
+    pub events: Events,
+    /// The time.
+    pub clock: Clock,
+    /// Tasks.
+    pub lifecycle: Lifecycle,
+}
+
 impl Tokens {
     /// Nothing is loaded yet; memory fills as tokens are asked for.
-    pub fn new(
-        config: Arc<Config>,
-        vault: Vault,
-        google: Google,
-        provider: Provider,
-        metrics: Metrics,
-        clock: Clock,
-        lifecycle: Lifecycle,
-    ) -> Self {
+    pub fn new(parts: TokensParts) -> Self {
+        let TokensParts { config, vault, google, provider, metrics, events, clock, lifecycle } = parts;
         let settings = config.tokens;
         // Most of the memory is the tokens; names and narrowed tokens get an eighth each.
         let part = settings.cache_bytes / 8;
@@ -117,6 +133,7 @@ impl Tokens {
             google,
             provider,
             metrics,
+            events,
             clock,
             lifecycle,
         }))
@@ -220,6 +237,37 @@ impl Tokens {
         let held = inner.load_held(user).await?;
         let grant = inner.select(&held, &request)?;
         inner.land(grant.id, None, Goal::Now).await
+    }
+
+    /// As [`Tokens::refresh_now`], because somebody wants it, and tells of it. Goes on whoever hangs up.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub async fn refresh_by_hand(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+        reach: &Reach,
+        actor: &Actor,
+    ) -> Result<HandedToken, TokenError> {
+        let inner = &self.0;
+        let request =
+            TokenRequest { person: user.into(), client, scopes: None, min_ttl: None, rejected: None, reach };
+        let held = inner.load_held(user).await?;
+        let grant = inner.select(&held, &request)?;
+        let (this, id) = (inner.clone(), grant.id);
+        let mut event = NewEvent::new(Kind::GrantRefreshed, actor).about(user);
+        if let Some(client) = grant.client.as_ref().and_then(|name| inner.config.client(name)) {
+            event = event.client(&client.client_id);
+        }
+        let work = async move {
+            let landed = this.land(id, None, Goal::Now).await;
+            if landed.is_ok() {
+                this.events.record(event).await;
+            }
+            landed
+        };
+        inner.lifecycle.run(work).await.unwrap_or(Err(TokenError::Interrupted))
     }
 
     /// The clients that Google refuses.

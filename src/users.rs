@@ -21,6 +21,7 @@ pub use self::view::{GrantDetail, GrantView, UserFilter, UserPage, UserView};
 use self::directory::Directory;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::google::Google;
 use crate::lifecycle::Lifecycle;
 use crate::mirror::{MirrorError, Mirrors};
@@ -69,27 +70,39 @@ struct Inner {
     provider: Provider,
     tokens: Tokens,
     mirrors: Mirrors,
+    events: Events,
     clock: Clock,
     lifecycle: Lifecycle,
     directory: Directory,
 }
 
+/// What knows the people.
+#[derive(Debug)]
+pub struct UsersParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The vault.
+    pub vault: Vault,
+    /// Google.
+    pub google: Google,
+    /// Discovery.
+    pub provider: Provider,
+    /// The road to tokens.
+    pub tokens: Tokens,
+    /// What goes with a person.
+    pub mirrors: Mirrors,
+    /// What is told.
+    pub events: Events,
+    /// The time.
+    pub clock: Clock,
+    /// Tasks.
+    pub lifecycle: Lifecycle,
+}
+
 impl Users {
     /// Nothing is loaded.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a service, given by name at the one place that builds them"
-    )]
-    pub fn new(
-        config: Arc<Config>,
-        vault: Vault,
-        google: Google,
-        provider: Provider,
-        tokens: Tokens,
-        mirrors: Mirrors,
-        clock: Clock,
-        lifecycle: Lifecycle,
-    ) -> Self {
+    pub fn new(parts: UsersParts) -> Self {
+        let UsersParts { config, vault, google, provider, tokens, mirrors, events, clock, lifecycle } = parts;
         let directory = Directory::default();
         Self(Arc::new(Inner {
             config,
@@ -98,6 +111,7 @@ impl Users {
             provider,
             tokens,
             mirrors,
+            events,
             clock,
             lifecycle,
             directory,

@@ -17,7 +17,9 @@ mod api_keys;
 mod backup;
 mod changes;
 mod connect_links;
+mod counts;
 mod documents;
+mod events;
 mod grants;
 mod keyring;
 mod lock;
@@ -40,7 +42,9 @@ use rusqlite::Connection;
 pub use self::api_keys::{ApiKeyRecord, UserBinding};
 pub use self::backup::BackupFacts;
 pub use self::connect_links::{ConnectLinkRecord, LinkedPerson};
+pub use self::counts::HourCount;
 pub use self::documents::{DocumentKind, StoredDocument};
+pub use self::events::{EventQuery, EventRecord, FoundEvents, Order, PersonalFacts};
 pub use self::grants::{
     AccessChange, Grant, GrantChange, GrantCounts, GrantsInNeed, NewGrant, RefreshChange,
 };

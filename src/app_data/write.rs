@@ -8,9 +8,11 @@ use super::error::AppDataError;
 use super::path::AppDataPath;
 use super::person::{Person, PersonBearer};
 use super::resolve::{Place, resolve};
+use crate::events::{Actor, Kind, NewEvent};
 use crate::google::drive::{
     Content, ContentBroke, Drive, DriveError, DriveFile, FileId, MediaType, NewContent, NewFile,
 };
+use crate::ids::UserId;
 
 /// So much of a content is read before its turn is taken: a small one is all here by then, so that a slow
 /// sender holds nobody up.
@@ -57,13 +59,15 @@ impl AppData {
         content: Content,
         mime_type: MediaType,
         precondition: Precondition,
+        actor: &Actor,
     ) -> Result<Written, AppDataError> {
         let limit = self.0.max_bytes;
         if content.length().is_some_and(|length| length > limit) {
             return Err(AppDataError::TooLarge);
         }
-        let this = self.clone();
+        let (this, actor) = (self.clone(), actor.clone());
         let work = async move {
+            let user = person.user;
             // One piece of each content that is being written is held: this is the bound on that memory.
             let _share = this.within(this.0.shares.take(person.user)).await?;
             let _room = this.within(this.0.uploads.acquire()).await?;
@@ -83,7 +87,10 @@ impl AppData {
                 AppDataError::NotFound => AppDataError::Changed,
                 other => other,
             })?;
-            Ok(Written { created: place.files.is_empty(), entry: entry(&path, file) })
+            let created = place.files.is_empty();
+            this.tell(Kind::AppDataWritten, &actor, user, &path, |event| event.with("created", created))
+                .await;
+            Ok(Written { created, entry: entry(&path, file) })
         };
         self.0.lifecycle.run(Box::pin(work)).await?
     }
@@ -99,10 +106,12 @@ impl AppData {
         person: Person,
         path: AppDataPath,
         precondition: Precondition,
+        actor: &Actor,
     ) -> Result<Removed, AppDataError> {
-        let this = self.clone();
+        let (this, actor) = (self.clone(), actor.clone());
         let work = async move {
-            let _turn = this.within(this.turn(person.user)).await?;
+            let user = person.user;
+            let _turn = this.within(this.turn(user)).await?;
             let bearer = this.bearer(person);
             let mut place = resolve(&this.0.drive, &bearer, &path).await?;
             check(&place, &precondition)?;
@@ -112,9 +121,25 @@ impl AppData {
             let file = place.files.remove(0);
             let next = place.files.into_iter().next();
             this.0.drive.delete(&bearer, &file.id).await?;
+            this.tell(Kind::AppDataDeleted, &actor, user, &path, |event| event).await;
             Ok(Removed { entry: entry(&path, file), uncovered: next.map(|next| entry(&path, next)) })
         };
         self.0.lifecycle.run(Box::pin(work)).await?
+    }
+
+    /// Tells of what the owner did; apps and programs write all day, and nobody wants to read that.
+    async fn tell(
+        &self,
+        kind: Kind,
+        actor: &Actor,
+        user: UserId,
+        path: &AppDataPath,
+        more: impl FnOnce(NewEvent) -> NewEvent,
+    ) {
+        if actor.is_owner() {
+            let event = NewEvent::new(kind, actor).about(user).path(&path.to_string());
+            self.0.events.record(more(event)).await;
+        }
     }
 
     /// What `wait` waits for, if it comes in time.

@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Exit, Failure> {
         assembly::refuse_foreign_owner(&vault)?;
         let lock = VaultLock::take(&vault).map_err(anyhow::Error::from)?;
         let state = assembly::assemble(loaded.clone(), context.environment, lock).await?;
-        let serving = Serving::start(state, None)?;
+        let serving = Serving::start(state, None).await?;
         tell(context, &loaded, &serving)?;
         serving.until_the_end(&mut signals).await
     })
@@ -58,7 +58,7 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Listens where the configuration says; `listener` stands in for `server.listen` where it is given.
-    pub(super) fn start(state: AppState, listener: Option<TcpListener>) -> Result<Self, Failure> {
+    pub(super) async fn start(state: AppState, listener: Option<TcpListener>) -> Result<Self, Failure> {
         let config = state.config.clone();
         let mut files = Vec::new();
         let public = match (listener, &config.server.listen) {
@@ -87,6 +87,7 @@ impl Serving {
         let root_key_id = state.vault.root_id().to_string();
         let server = Server::start(state.clone(), listeners)?;
         state.spawn_jobs();
+        state.events.started().await;
         Ok(Self { server, root_key_id, address, _files: files })
     }
 

@@ -79,7 +79,7 @@ pub(super) const SECRET_FORMS: [(&str, &str); 5] = [
 ];
 
 /// The sections in the order of the example. `clients` and `mirror` are lists of tables.
-pub(super) const SECTIONS: [(&str, &str); 14] = [
+pub(super) const SECTIONS: [(&str, &str); 15] = [
     ("", "At the top of the file, before any section."),
     ("server", "The listener and its limits."),
     ("google", "The provider. Only tests and other OpenID providers need another value here."),
@@ -105,6 +105,7 @@ pub(super) const SECTIONS: [(&str, &str); 14] = [
         "metrics",
         "Prometheus metrics are served to API keys allowed `metrics:read`; a listener of their own needs none.",
     ),
+    ("events", "The log of what happened: see docs/events.md."),
     ("mirror", "A person's Drive app data and a local folder that is kept in step with it, a table each."),
 ];
 
@@ -270,6 +271,10 @@ pub(super) const KEYS: &[Key] = keys! {
     "metrics" {
         "listen": LoopbackAddress, N("127.0.0.1:9787"),
             "A listener on loopback that serves /metrics without an API key.";
+    }
+    "events" {
+        "retention": Time { min: days(1), max: days(3650) }, D("400d"),
+            "How long events are kept, and the hourly counts behind the charts. Of events the last million at most.";
     }
     "mirror" {
         "user": User, M("you@example.org"),

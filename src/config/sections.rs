@@ -233,6 +233,13 @@ pub struct MetricsSection {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[events]`: the log of what happened.
+#[derive(Clone, Copy, Debug)]
+pub struct EventsSection {
+    /// How long events and counts are kept.
+    pub retention: Duration,
+}
+
 /// Which way a mirror's contents go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {

@@ -137,6 +137,19 @@ pub enum ClientFault {
     Unauthorized,
 }
 
+impl ClientFault {
+    /// The stable name.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "client_not_found",
+            Self::WrongSecret => "wrong_secret",
+            Self::Deleted => "client_deleted",
+            Self::Disabled => "client_disabled",
+            Self::Unauthorized => "client_unauthorized",
+        }
+    }
+}
+
 /// Which call an answer belongs to: `invalid_grant` means different things to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {

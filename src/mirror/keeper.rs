@@ -1,7 +1,7 @@
 //! The configured mirrors at work: which one a caller means, when each is due, and its runs.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::{
 use crate::app_data::{AppData, Person};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Direction, MirrorSection};
+use crate::events::{Actor, Events, Kind, NewEvent};
 use crate::ids::{ClientName, UserId};
 use crate::lifecycle::Lifecycle;
 use crate::tokens::Reach;
@@ -36,6 +37,9 @@ struct Inner {
     due: Mutex<HashMap<usize, Timestamp>>,
     /// How far the section's run has come, while there is one.
     running: Mutex<HashMap<usize, Arc<Progress>>>,
+    events: Events,
+    /// The sections whose last run failed in a way that waits for a person.
+    failing: Mutex<HashSet<usize>>,
 }
 
 /// A section's entry among the running ones, however the run ends.
@@ -77,11 +81,12 @@ impl MirrorKeeper {
         config: Arc<Config>,
         mirrors: Mirrors,
         app_data: AppData,
+        events: Events,
         clock: Clock,
         lifecycle: Lifecycle,
     ) -> Self {
-        let (due, running) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { config, mirrors, app_data, clock, lifecycle, due, running }))
+        let (due, running, failing) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { config, mirrors, app_data, clock, lifecycle, due, running, events, failing }))
     }
 
     /// The person's mirror with this client, or their only one.
@@ -117,11 +122,12 @@ impl MirrorKeeper {
         user: UserId,
         client: Option<&ClientName>,
         options: RunOptions,
+        actor: &Actor,
     ) -> Result<Report, MirrorError> {
         let (section, target) = self.0.find(user, client).await?;
         let index = self.0.index_of(section);
-        let inner = self.0.clone();
-        let run = async move { inner.run(index, &target, options).await };
+        let (inner, actor) = (self.0.clone(), actor.clone());
+        let run = async move { inner.run(index, &target, options, &actor).await };
         self.0.lifecycle.run(run).await.unwrap_or(Err(MirrorError::Interrupted))
     }
 
@@ -166,10 +172,19 @@ impl MirrorKeeper {
         client: Option<&ClientName>,
         version: i64,
         to: Option<RelPath>,
+        actor: &Actor,
     ) -> Result<RelPath, MirrorError> {
-        let (_, target) = self.0.find(user, client).await?;
-        let inner = self.0.clone();
-        let restore = async move { inner.mirrors.restore(&target, version, to.as_ref()).await };
+        let (section, target) = self.0.find(user, client).await?;
+        let index = self.0.index_of(section);
+        let (inner, actor) = (self.0.clone(), actor.clone());
+        let restore = async move {
+            let path = inner.mirrors.restore(&target, version, to.as_ref()).await?;
+            if actor.is_owner() {
+                let event = inner.about(index, &target, Kind::AppDataRestored, &actor);
+                inner.events.record(event.path(path.as_str())).await;
+            }
+            Ok(path)
+        };
         self.0.lifecycle.run(restore).await.unwrap_or(Err(MirrorError::Interrupted))
     }
 }
@@ -240,12 +255,19 @@ impl Inner {
     }
 
     /// One run, which a stop of locum's ends at once: whatever it was about, the next one finishes it.
-    async fn run(&self, index: usize, target: &Target, options: RunOptions) -> Result<Report, MirrorError> {
+    async fn run(
+        &self,
+        index: usize,
+        target: &Target,
+        options: RunOptions,
+        actor: &Actor,
+    ) -> Result<Report, MirrorError> {
         let section = self.config.mirrors.get(index).ok_or(MirrorError::NotFound("mirror"))?;
         let client = Some(section.client.clone());
         let person = Person { user: target.user, client, reach: Reach::EVERYTHING };
         let progress = Arc::new(Progress::default());
         let remote = OverDrive::new(&self.app_data, person, progress.clone());
+        let held = self.mirrors.state(target).await.ok().flatten().and_then(|(mirror, _)| mirror.held);
         let _underway = self.begins(index, progress);
         let outcome = tokio::select! {
             biased;
@@ -254,14 +276,61 @@ impl Inner {
         };
         if !options.dry_run {
             lock(&self.due).insert(index, self.clock.now().plus(next_after(section.interval, &outcome)));
+            let told = Told { held, accept: options.accept, actor };
+            self.tell(index, target, told, &outcome).await;
         }
         outcome
+    }
+
+    fn about(&self, index: usize, target: &Target, kind: Kind, actor: &Actor) -> NewEvent {
+        let event = NewEvent::new(kind, actor).about(target.user);
+        let section = self.config.mirrors.get(index);
+        match section.and_then(|section| self.config.client(&section.client)) {
+            Some(client) => event.client(&client.client_id),
+            None => event,
+        }
+    }
+
+    /// Tells of what has changed with a run, not of each run.
+    async fn tell(
+        &self,
+        index: usize,
+        target: &Target,
+        told: Told<'_>,
+        outcome: &Result<Report, MirrorError>,
+    ) {
+        let held = outcome.as_ref().ok().and_then(|report| report.held.as_ref()).map(|held| held.code());
+        let locum = Actor::locum();
+        match (&told.held, held) {
+            (before, Some(why)) if before.as_deref() != Some(why) => {
+                self.events.note(self.about(index, target, Kind::MirrorHeld, &locum).with("why", why));
+            }
+            (Some(why), None) if told.accept && outcome.is_ok() => {
+                let event = self.about(index, target, Kind::MirrorAccepted, told.actor);
+                self.events.record(event.with("why", why.clone())).await;
+            }
+            _ => {}
+        }
+        match failure(outcome) {
+            Failure::Unclear => {}
+            Failure::None => {
+                if lock(&self.failing).remove(&index) {
+                    self.events.note(self.about(index, target, Kind::MirrorRecovered, &locum));
+                }
+            }
+            Failure::Because(cause) => {
+                if lock(&self.failing).insert(index) {
+                    let event = self.about(index, target, Kind::MirrorFailed, &locum);
+                    self.events.note(event.with("cause", cause));
+                }
+            }
+        }
     }
 
     async fn run_by_itself(&self, index: usize) {
         let Some(section) = self.config.mirrors.get(index) else { return };
         let outcome = match self.target(section).await {
-            Ok(target) => self.run(index, &target, RunOptions::default()).await,
+            Ok(target) => self.run(index, &target, RunOptions::default(), &Actor::locum()).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -275,6 +344,44 @@ impl Inner {
                 tracing::warn!(client = %section.client, direction = section.direction.code(), %error, "a mirror could not run");
             }
         }
+    }
+}
+
+/// What a run's outcome is compared with.
+struct Told<'a> {
+    /// Why the mirror waited for a person before the run.
+    held: Option<String>,
+    accept: bool,
+    actor: &'a Actor,
+}
+
+enum Failure {
+    None,
+    /// It may go by itself: an outage, a run under way elsewhere, a stop of locum's.
+    Unclear,
+    /// A person has to act.
+    Because(&'static str),
+}
+
+fn failure(outcome: &Result<Report, MirrorError>) -> Failure {
+    match outcome {
+        Ok(report) => match &report.stopped {
+            None => Failure::None,
+            Some(Stop::TryLater { .. }) => Failure::Unclear,
+            Some(Stop::NeedsPerson(_)) => Failure::Because("needs_person"),
+            Some(Stop::RemoteFull) => Failure::Because("storage_full"),
+            Some(Stop::LocalFull) => Failure::Because("disk_full"),
+        },
+        Err(MirrorError::Busy | MirrorError::Interrupted | MirrorError::Vault(_)) => Failure::Unclear,
+        Err(MirrorError::Remote(RemoteError::TryLater { .. })) => Failure::Unclear,
+        Err(MirrorError::FolderMissing(_)) => Failure::Because("folder_missing"),
+        Err(MirrorError::NoMarker(_)) => Failure::Because("marker_missing"),
+        Err(MirrorError::OtherMirror(_)) => Failure::Because("other_mirror"),
+        Err(MirrorError::BadFolder { .. } | MirrorError::Local { .. }) => Failure::Because("folder"),
+        Err(MirrorError::UnknownUser(_) | MirrorError::NotFound(_) | MirrorError::Ambiguous { .. }) => {
+            Failure::Because("configuration")
+        }
+        Err(MirrorError::Remote(_)) => Failure::Because("drive"),
     }
 }
 

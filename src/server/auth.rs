@@ -6,6 +6,7 @@
 
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use super::context::{Context, Door};
 use super::dashboard;
 use super::problem::{Code, Problem};
 use crate::api_keys::{Action, ApiKey};
-use crate::ids::{UserId, UserRef};
-use crate::owner_sessions::OwnerSession;
+use crate::events::{Actor, Via};
+use crate::ids::{ApiKeyId, UserId, UserRef};
+use crate::owner_sessions::{OwnerSession, SignedInBy};
 use crate::sessions::SessionUser;
 use crate::tokens::{Person, Reach, ResolveError};
 use crate::vault::UserBinding;
@@ -31,7 +33,6 @@ const KEY_PREFIX: &str = "locum_";
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
     /// The owner.
-    #[expect(dead_code, reason = "what happens is to be told by whom: events")]
     Owner(OwnerVia),
     /// A program with an API key.
     Key(Arc<ApiKey>),
@@ -43,11 +44,41 @@ pub(super) enum OwnerVia {
     /// The admin socket, or the metrics listener for what that serves.
     Socket,
     /// A browser that is signed in to the dashboard.
-    #[expect(dead_code, reason = "as above")]
     Dashboard(OwnerSession),
 }
 
 impl Caller {
+    /// Who it is that does something, for the log of events.
+    pub(super) fn actor(&self, context: &Context, request: &HttpRequest) -> Actor {
+        let from = || Some(context.client_address(request));
+        match self {
+            // Everybody there is on this machine.
+            Self::Owner(OwnerVia::Socket) => Actor::owner(Via::Socket, None, None),
+            Self::Owner(OwnerVia::Dashboard(session)) => owner_in_browser(session, from()),
+            Self::Key(key) => Actor::key(key.id.clone(), key.name.clone(), from()),
+        }
+    }
+
+    /// The caller's key, where it does not reach everything.
+    pub(super) fn bound_key(&self) -> Option<ApiKeyId> {
+        match self {
+            Self::Key(key) if key.is_bound() => Some(key.id.clone()),
+            Self::Key(_) | Self::Owner(_) => None,
+        }
+    }
+
+    /// Whether the caller would still be let in: what goes on for long asks again.
+    pub(super) fn is_in_force(&self, context: &Context) -> bool {
+        let state = &context.state;
+        match self {
+            Self::Owner(OwnerVia::Socket) => true,
+            Self::Owner(OwnerVia::Dashboard(session)) => state.owner_sessions.is_signed_in(session.id),
+            Self::Key(key) => {
+                state.api_keys.find(&key.id).is_some_and(|now| now.ended(state.clock.now()).is_none())
+            }
+        }
+    }
+
     fn may(&self, action: Action) -> bool {
         match self {
             Self::Owner(_) => true,
@@ -104,6 +135,15 @@ impl Caller {
         };
         if self.reaches(person.id) { Ok(person) } else { Err(ResolveError::NotFound.into()) }
     }
+}
+
+/// The owner in a browser that is signed in.
+pub(super) fn owner_in_browser(session: &OwnerSession, from: Option<IpAddr>) -> Actor {
+    let name = match &session.signed_in_by {
+        SignedInBy::Link => None,
+        SignedInBy::Google(email) => Some(email.to_string()),
+    };
+    Actor::owner(Via::Dashboard, name, from)
 }
 
 /// Which key was shown, for the log.
@@ -183,7 +223,7 @@ macro_rules! rights {
     )+};
 }
 
-rights!(TokensRead, UsersRead, UsersWrite, AppDataRead, AppDataWrite, MetricsRead);
+rights!(TokensRead, UsersRead, UsersWrite, AppDataRead, AppDataWrite, EventsRead, MetricsRead);
 
 /// A caller who may do `R`.
 pub(super) struct Allowed<R> {
@@ -220,16 +260,24 @@ impl<R: Right> FromRequest for Allowed<R> {
 
 /// The owner: on the admin socket, in a browser that is signed in, or by an API key that allows `admin` and is bound to nothing. A bound
 /// one could otherwise make itself an unbound one.
-pub(super) struct AsOwner(());
+pub(super) struct AsOwner(Caller);
+
+impl Deref for AsOwner {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
 
 impl FromRequest for AsOwner {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(authenticate(request).and_then(|caller| match caller {
-            Caller::Owner(_) => Ok(Self(())),
-            Caller::Key(key) if key.may(Action::Admin) && !key.is_bound() => Ok(Self(())),
+        ready(authenticate(request).and_then(|caller| match &caller {
+            Caller::Owner(_) => Ok(Self(caller)),
+            Caller::Key(key) if key.may(Action::Admin) && !key.is_bound() => Ok(Self(caller)),
             Caller::Key(_) => Err(Problem::new(Code::OwnerRequired)),
         }))
     }

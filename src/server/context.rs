@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 
 use super::addresses::OwnAddresses;
 use super::client_address::TrustedProxies;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::rate_limit::RateLimits;
 use super::remembered::Remembered;
 use super::request_id::RequestIds;
@@ -14,6 +14,7 @@ use super::routes;
 use crate::app_data::AppDataError;
 use crate::clock::Timestamp;
 use crate::config::Source;
+use crate::events::Actor;
 use crate::metrics::RouteMetrics;
 use crate::state::AppState;
 use crate::tokens::TokenError;
@@ -95,6 +96,25 @@ impl Context {
             AppDataError::Token(error) => self.token_problem(error),
             error => error.into(),
         }
+    }
+
+    /// Does something and tells of it, to its end: a caller who goes away must not make an event get lost.
+    pub(super) async fn to_the_end<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        Problem: From<E>,
+    {
+        let outcome = self.state.lifecycle.run(work).await;
+        Ok(outcome.map_err(|died| Problem::new(Code::Interrupted).because(died))??)
+    }
+
+    /// Somebody who is not known, or the person themself.
+    pub(super) fn visitor(&self, request: &HttpRequest) -> Actor {
+        Actor::user(Some(self.client_address(request)))
     }
 
     /// The address that rate limits count the request under.

@@ -7,7 +7,9 @@ mod clients;
 mod configuration;
 mod connect;
 mod connect_links;
+mod counts;
 mod dashboard;
+mod events;
 mod exchange;
 mod keys;
 mod me;
@@ -225,6 +227,12 @@ table! {
     }
     "/v1/overview" {
         GET Access::Owner => overview::show;
+    }
+    "/v1/events" {
+        GET Access::Key(Action::EventsRead) => events::list;
+    }
+    "/v1/counts" {
+        GET Access::Owner => counts::chart;
     }
     "/v1/status" {
         GET Access::Owner => status::status;

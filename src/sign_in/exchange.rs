@@ -7,6 +7,7 @@ use super::answer::{AnswerUser, ExchangeAnswer, Remembered, RememberedRefusal, w
 use super::claims::Claim;
 use super::{ExchangeRequest, Exchanged, Inner, NamedPerson, SignIn, SignInError};
 use crate::config::{Admission, Client, RedirectProblem, RedirectUri, Source};
+use crate::events::{Actor, Kind, NewEvent};
 use crate::google::{
     ClientCredentials, CodeExchange, Expectation, GoogleError, IdClaims, RevocableToken, TokenAnswer,
 };
@@ -25,12 +26,12 @@ impl SignIn {
     /// Trades a code for a grant, once.
     ///
     /// One call to Google (two if the client's first secret is refused), one commit. With an
-    /// idempotency key the first answer is given again for ten minutes.
+    /// idempotency key the first answer is given again for ten minutes. `actor` is who sent it.
     ///
     /// # Errors
     /// See [`SignInError`]; nothing is stored unless the answer is a success.
-    pub async fn redeem(&self, request: ExchangeRequest) -> Result<Exchanged, SignInError> {
-        self.redeem_on(request, Terms::default()).await
+    pub async fn redeem(&self, request: ExchangeRequest, actor: &Actor) -> Result<Exchanged, SignInError> {
+        self.redeem_on(request, Terms::default(), actor).await
     }
 
     /// As [`SignIn::redeem`], on terms that the sign-in was begun on.
@@ -38,9 +39,10 @@ impl SignIn {
         &self,
         request: ExchangeRequest,
         terms: Terms,
+        actor: &Actor,
     ) -> Result<Exchanged, SignInError> {
         check_code(request.code.expose())?;
-        let plan = self.0.plan(&request)?;
+        let plan = self.0.plan(&request, actor)?;
         let marks = self.0.marks(&request, &plan);
         let inner = self.0.clone();
         self.0
@@ -74,6 +76,13 @@ impl NamedPerson {
 struct Plan {
     client: ClientName,
     redirect_uri: RedirectUri,
+    origin: Origin,
+}
+
+/// Where a code came from, for what is told of it.
+pub(super) struct Origin {
+    pub(super) actor: Actor,
+    pub(super) source: Source,
 }
 
 fn check_code(code: &str) -> Result<(), SignInError> {
@@ -96,7 +105,7 @@ impl Inner {
     }
 
     /// Client, source and redirect URI of a request, as far as they can be told apart.
-    fn plan(&self, request: &ExchangeRequest) -> Result<Plan, SignInError> {
+    fn plan(&self, request: &ExchangeRequest, actor: &Actor) -> Result<Plan, SignInError> {
         let names = || self.config.clients.iter().map(|client| client.name.clone()).collect();
         let client = match (&request.client, self.config.clients.as_slice()) {
             (Some(name), _) => {
@@ -123,7 +132,11 @@ impl Inner {
                     SignInError::RedirectUriNotAllowed
                 }
             })?;
-        Ok(Plan { client: client.name.clone(), redirect_uri })
+        Ok(Plan {
+            client: client.name.clone(),
+            redirect_uri,
+            origin: Origin { actor: actor.clone(), source },
+        })
     }
 
     fn marks(&self, request: &ExchangeRequest, plan: &Plan) -> CodeMarks {
@@ -187,7 +200,7 @@ impl Inner {
             Ok(mut answer) => {
                 // RFC 6749 §5.1: no scope in the answer means all that were asked for.
                 answer.scope = answer.scope.or_else(|| terms.asked.clone());
-                self.complete(client, request, marks, answer, terms.person.as_ref()).await
+                self.complete(client, request, marks, answer, terms.person.as_ref(), &plan.origin).await
             }
             Err(error) => {
                 if let GoogleError::CodeRefused(refusal) = &error {
@@ -206,6 +219,7 @@ impl Inner {
         marks: CodeMarks,
         answer: TokenAnswer,
         only: Option<&NamedPerson>,
+        origin: &Origin,
     ) -> Result<Exchanged, SignInError> {
         let Some(id_token) = &answer.id_token else {
             self.remember(marks, RememberedRefusal::NoIdToken).await;
@@ -230,6 +244,7 @@ impl Inner {
             let known = self.vault.load_connected(&claims.sub).await?;
             if only.is_some_and(|only| !only.is(&claims)) {
                 self.remember(marks, RememberedRefusal::WrongAccount).await;
+                self.tell_refused(client, origin, known.as_ref(), "wrong_account");
                 // Whoever is connected here keeps what they have: revoking would end it.
                 if known.is_none() {
                     self.give_back(&answer);
@@ -238,6 +253,7 @@ impl Inner {
             }
             let Some(admission) = self.admit(&claims, known.as_ref().map(|(user, _)| user)) else {
                 self.remember(marks, RememberedRefusal::UserNotAllowed).await;
+                self.tell_refused(client, origin, known.as_ref(), "not_allowed");
                 if known.is_none() {
                     self.give_back(&answer);
                 }
@@ -250,10 +266,35 @@ impl Inner {
                 Err(SignInError::Vault(VaultError::Busy)) if tries < TRIES => {
                     self.clock.sleep(BUSY_PAUSE).await;
                 }
-                outcome => return outcome,
+                outcome => {
+                    if let Ok(exchanged) = &outcome {
+                        self.tell_connected(client, origin, exchanged);
+                    }
+                    return outcome;
+                }
             }
             tries += 1;
         }
+    }
+
+    fn tell_refused(
+        &self,
+        client: &Client,
+        origin: &Origin,
+        known: Option<&(User, Vec<Grant>)>,
+        why: &'static str,
+    ) {
+        let event = NewEvent::new(Kind::UserRefused, &origin.actor).client(&client.client_id);
+        let event = event.about(known.map(|(user, _)| user.id));
+        self.events.note(event.with("why", why).with("source", origin.source.as_str()));
+    }
+
+    fn tell_connected(&self, client: &Client, origin: &Origin, exchanged: &Exchanged) {
+        let answer = &exchanged.answer;
+        let scopes: Vec<&str> = answer.scopes.iter().collect();
+        let event = NewEvent::new(Kind::UserConnected, &origin.actor).about(exchanged.user);
+        let event = event.client(&client.client_id).with("created", answer.created).with("scopes", scopes);
+        self.events.note(event.with("source", origin.source.as_str()).with("offline", answer.offline_access));
     }
 
     /// The entry that admits the person: the one that did before, while it is listed, or another.

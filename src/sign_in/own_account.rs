@@ -3,8 +3,10 @@
 
 use url::Url;
 
+use super::exchange::Origin;
 use super::{ExchangeRequest, Exchanged, SignIn, SignInError};
 use crate::config::{Client, RedirectProblem, Source};
+use crate::events::Actor;
 use crate::google::{
     AuthorizationRequest, ClientCredentials, CodeRefusal, DeviceCode, DevicePoll, GoogleError,
     refused_to_devices,
@@ -146,9 +148,11 @@ impl SignIn {
         &self,
         client: &ClientName,
         device_code: SecretText,
+        actor: &Actor,
     ) -> Result<Polled, OwnAccountError> {
         let client = self.client_with(Some(client), Source::Device)?.clone();
         let inner = self.0.clone();
+        let origin = Origin { actor: actor.clone(), source: Source::Device };
         let work = async move {
             let endpoints = inner.provider.endpoints().await.map_err(SignInError::from_discovery)?;
             // Without keys nobody can tell whose tokens come back, and the code would be spent for nothing.
@@ -177,7 +181,7 @@ impl SignIn {
                 redirect_uri: None,
                 idempotency_key: None,
             };
-            let exchanged = inner.complete(&client, &request, marks, answer, None).await?;
+            let exchanged = inner.complete(&client, &request, marks, answer, None, &origin).await?;
             Ok(Polled::Connected(Box::new(exchanged)))
         };
         let outcome = self.0.lifecycle.run(work).await;

@@ -27,6 +27,7 @@ use self::pending::Pending;
 use super::{Exchanged, NamedPerson, SignIn, SignInError};
 use crate::clock::Clock;
 use crate::config::{Config, ReturnAddress};
+use crate::events::{Actor, Events};
 use crate::google::pkce;
 use crate::ids::{ClientName, Email};
 use crate::lifecycle::Lifecycle;
@@ -105,6 +106,8 @@ pub struct Callback {
     pub error: Option<String>,
     /// The cookie of this sign-in, if the browser has it.
     pub browser: Option<SecretText>,
+    /// Who brought it.
+    pub actor: Actor,
 }
 
 /// Somebody is connected.
@@ -177,6 +180,7 @@ struct Inner {
     provider: Provider,
     sign_in: SignIn,
     metrics: Metrics,
+    events: Events,
     clock: Clock,
     lifecycle: Lifecycle,
     rng: Rng,
@@ -197,6 +201,8 @@ pub struct WebFlowParts {
     pub sign_in: SignIn,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is told.
+    pub events: Events,
     /// The time.
     pub clock: Clock,
     /// Tasks.
@@ -208,7 +214,7 @@ pub struct WebFlowParts {
 impl WebFlow {
     /// Nothing is under way.
     pub fn new(parts: WebFlowParts) -> Self {
-        let WebFlowParts { config, vault, provider, sign_in, metrics, clock, lifecycle, rng } = parts;
+        let WebFlowParts { config, vault, provider, sign_in, metrics, events, clock, lifecycle, rng } = parts;
         let pending = Pending::new(clock.clone(), rng.clone());
         let codes = Codes::new(clock.clone(), rng.clone());
         Self(Arc::new(Inner {
@@ -217,6 +223,7 @@ impl WebFlow {
             provider,
             sign_in,
             metrics,
+            events,
             clock,
             lifecycle,
             rng,

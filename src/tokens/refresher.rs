@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Goal, HandedToken, Inner, RETRY_AFTER, TokenError, TokenSource};
 use crate::config::Client;
+use crate::events::{Actor, Kind, NewEvent};
 use crate::google::{ClientCredentials, ClientFault, GoogleError, TokenAnswer};
 use crate::grant::{BlockCause, ConsentCause, DeathCause, GrantEvent, GrantState};
 use crate::ids::GrantId;
@@ -120,6 +121,8 @@ impl Inner {
             self.troubled.end(&key);
             if self.pauses.end(&grant.client_id) {
                 tracing::info!(client = %client.name, "Google accepts the OAuth client again");
+                let event = NewEvent::new(Kind::ClientResumed, &Actor::locum());
+                self.events.note(event.client(&grant.client_id));
             }
         };
         let error = match answer {
@@ -140,6 +143,8 @@ impl Inner {
                 let (pause, news) = self.pauses.begin(&grant.client_id, fault, now);
                 if news {
                     tracing::error!(client = %client.name, %fault, "Google refuses the OAuth client; its refreshes are paused until that is mended");
+                    let event = NewEvent::new(Kind::ClientPaused, &Actor::locum());
+                    self.events.note(event.client(&grant.client_id).with("cause", fault.code()));
                 }
                 return Err(paused(Some(pause.fault), pause.retry_after(now)));
             }
@@ -240,6 +245,7 @@ impl Inner {
         let (mut current, mut waits) = (grant, 0);
         loop {
             let Some(state) = current.state.after(event) else { return Ok(None) };
+            let before = current.state;
             let change = GrantChange { state: Some(state), ..change.clone() };
             match self.vault.update_grant(&current, change).await {
                 Err(VaultError::Conflict) => {}
@@ -250,6 +256,9 @@ impl Inner {
                 }
                 outcome => {
                     self.users.drop_key(&user);
+                    if outcome.is_ok() && state != before {
+                        self.events.tell_state(&current, state);
+                    }
                     return outcome.map(Some);
                 }
             }

@@ -85,7 +85,11 @@ impl Inner {
                 },
                 outcome => {
                     self.tokens.changed(current.user, []);
-                    return Ok(Some(outcome?));
+                    let ended = outcome?;
+                    if ended.state != current.state {
+                        self.events.tell_state(&ended, ended.state);
+                    }
+                    return Ok(Some(ended));
                 }
             }
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::at_google::AtGoogle;
 use super::{Inner, Users, UsersError};
 use crate::clock::Timestamp;
+use crate::events::{Actor, Kind, NewEvent};
 use crate::grant::{GrantEvent, GrantState};
 use crate::ids::{ClientName, UserId, UserRef};
 use crate::mirror::MirrorError;
@@ -32,6 +33,17 @@ pub enum Revoke {
     Project,
     /// Leave Google alone; only locum forgets.
     No,
+}
+
+impl Revoke {
+    /// The word for it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Project => "project",
+            Self::No => "no",
+        }
+    }
 }
 
 /// The text is none of the three.
@@ -112,11 +124,12 @@ impl Users {
         user: UserId,
         client: Option<&ClientName>,
         revoke: Revoke,
+        actor: &Actor,
     ) -> Result<Forgotten, UsersError> {
-        let (inner, client) = (self.0.clone(), client.cloned());
+        let (inner, client, actor) = (self.0.clone(), client.cloned(), actor.clone());
         self.0
             .lifecycle
-            .run(async move { inner.forget(user, client.as_ref(), revoke).await })
+            .run(async move { inner.forget(user, client.as_ref(), revoke, &actor).await })
             .await
             .unwrap_or(Err(UsersError::Interrupted))
     }
@@ -128,7 +141,7 @@ impl Users {
     pub async fn revoke_step(&self) -> Result<(), UsersError> {
         let (mut failures, mut outcome) = (0, Ok(()));
         for grant in self.0.vault.load_revoking_grants(BATCH).await? {
-            match self.0.finish(&grant).await {
+            match self.0.finish(&grant, &Actor::locum()).await {
                 Ok(Progress::Pending) => failures += 1,
                 Ok(_) => {}
                 // One row that cannot be written keeps no other waiting.
@@ -213,8 +226,15 @@ impl Inner {
         user: UserId,
         client: Option<&ClientName>,
         revoke: Revoke,
+        actor: &Actor,
     ) -> Result<Forgotten, UsersError> {
         let plan = self.plan(user, client, revoke).await?;
+        let mut asked =
+            NewEvent::new(Kind::UserForgetRequested, actor).about(user).with("revoke", revoke.code());
+        if let Some(client) = client.and_then(|name| self.config.client(name)) {
+            asked = asked.client(&client.client_id);
+        }
+        self.events.record(asked).await;
         self.end_sessions(user).await?;
         self.delete_links(user, client).await?;
         let mut marked = Vec::new();
@@ -224,7 +244,7 @@ impl Inner {
         let mut outcome =
             Forgotten { forgotten: Vec::new(), revoked: false, also_ended: Vec::new(), pending: false };
         for grant in marked {
-            match self.finish(&grant).await? {
+            match self.finish(&grant, actor).await? {
                 Progress::Deleted { revoked, ended } => {
                     outcome.revoked |= revoked;
                     outcome.also_ended.extend(ended.iter().map(|grant| self.label(grant)));
@@ -303,7 +323,7 @@ impl Inner {
     }
 
     /// Revokes at Google if that is wanted, and deletes.
-    async fn finish(&self, grant: &Grant) -> Result<Progress, UsersError> {
+    async fn finish(&self, grant: &Grant, actor: &Actor) -> Result<Progress, UsersError> {
         let others = self.others_of_project(grant).await?;
         // Revoking would end what the person has granted since this was asked for.
         let overtaken =
@@ -337,10 +357,13 @@ impl Inner {
             }
         }
         let names = self.names_of(grant.user).await;
-        match self.vault.delete_grant(grant.id).await {
+        let revoked = matches!(at_google, AtGoogle::Revoked | AtGoogle::NothingLeft);
+        let event = NewEvent::new(Kind::UserForgotten, actor).about(grant.user).client(&grant.client_id);
+        let event = self.events.prepare(event.with("revoked", revoked));
+        match self.vault.delete_grant(grant.id, Some(event)).await {
             Ok(_) | Err(VaultError::Gone) => {
                 self.tokens.changed(grant.user, names);
-                let revoked = matches!(at_google, AtGoogle::Revoked | AtGoogle::NothingLeft);
+                self.events.committed().await;
                 Ok(Progress::Deleted { revoked, ended })
             }
             Err(VaultError::Conflict) => Ok(Progress::Overtaken),

@@ -154,7 +154,11 @@ fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     Vault::verify_documents(&conn, &keys)?;
     Vault::verify_mirrors(&conn, &keys)?;
     Vault::verify_connect_links(&conn, &keys)?;
-    // A backup may be older than the table.
+    // A backup may be older than a table.
+    if version >= super::events::SINCE {
+        Vault::verify_events(&conn, &keys)?;
+        Vault::verify_counts(&conn, &keys)?;
+    }
     if version >= owner_sessions::SINCE {
         Vault::read_owner_sessions(&conn, &keys)?.into_iter().collect::<Result<Vec<_>, _>>()?;
     }

@@ -12,7 +12,7 @@ use crate::ids::Email;
 use crate::secret::SecretText;
 
 /// The schema that first has the table.
-pub(super) const SINCE: i64 = 4;
+pub(super) const SINCE: i64 = 5;
 
 const TABLE: &str = "owner_sessions";
 const SIGNED_IN_BY: &str = "signed_in_by";

@@ -5,7 +5,9 @@
 //! connection that knows nothing of seals.
 
 mod backups;
+mod counts;
 mod crashes;
+mod events;
 mod flips;
 mod links;
 mod mirrors;
@@ -27,7 +29,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Timestamp;
 use crate::grant::GrantState;
-use crate::ids::{Email, GrantId, OAuthClientId, Sub};
+use crate::ids::{Email, GrantId, OAuthClientId, Sub, UserId};
 use crate::scopes::ScopeSet;
 use crate::secret::{AccessToken, RefreshToken, SecretKey, SecretText};
 
@@ -221,6 +223,8 @@ async fn furnish(vault: &Vault) {
         vault.save_connect_link(&link_secret(n.into()), connect_link(n.into())).await.expect("saved");
         vault.save_owner_session(&owner_session(vault, n.into()), vec![]).await.expect("saved");
     }
+    vault.append_events(vec![event(1, Some(id)), event(2, None)]).await.expect("appended");
+    vault.add_counts(vec![count(1), count(2)]).await.expect("added");
     for project in ["402839145520", "7"] {
         let mirror = vault.create_mirror(id, project, "both").await.expect("made");
         let mirror = Mirror { stage: MirrorStage::Settled, root: Some("root-id".into()), ..mirror };
@@ -238,6 +242,31 @@ fn owner_session(vault: &Vault, n: usize) -> OwnerSessionRecord {
         signed_in_at: START,
         seen_at: START,
     }
+}
+
+/// Everything an event can have in it.
+fn event(n: u8, user: Option<UserId>) -> EventRecord {
+    EventRecord {
+        id: 0,
+        at: START.plus(n.into()),
+        kind: "user.connected".into(),
+        severity: n,
+        actor: "key".into(),
+        via: Some("key".into()),
+        key: Some((format!("key{n:09}").parse().expect("an API key id"), format!("program {n}"))),
+        user,
+        client_id: Some(client(CLIENT)),
+        details: format!("{{\"created\":{n}}}"),
+        personal: Some(PersonalFacts {
+            from: Some([192, 0, 2, n].into()),
+            name: Some(format!("owner{n}@example.org")),
+            path: Some(format!("notes/{n}.txt")),
+        }),
+    }
+}
+
+fn count(n: u8) -> HourCount {
+    HourCount { hour: i64::from(n), what: "exchanges".into(), n: n.into() }
 }
 
 fn link_secret(n: usize) -> SecretText {
@@ -384,7 +413,38 @@ async fn read_all(vault: &Vault) -> Contents {
         Err(error) => drop(all.insert("signing keys".into(), Err(error))),
     }
     read_mirrors(vault, &mut all).await;
+    read_events(vault, &mut all).await;
     all
+}
+
+/// Every event and every count.
+async fn read_events(vault: &Vault, all: &mut Contents) {
+    let query = EventQuery::default();
+    match vault.find_events(&query, i64::MIN, i64::MAX, Order::OldestFirst, 1_000).await {
+        Ok(found) => {
+            for (n, event) in found.events.into_iter().enumerate() {
+                let name = event
+                    .as_ref()
+                    .map_or_else(|_| format!("event at {n}"), |event| format!("event {}", event.id));
+                let words = |event: EventRecord| {
+                    format!("{event:?} {}", serde_json::to_string(&event.personal).expect("JSON"))
+                };
+                all.insert(name, event.map(words));
+            }
+        }
+        Err(error) => drop(all.insert("events".into(), Err(error))),
+    }
+    match vault.load_counts(i64::MIN, i64::MAX).await {
+        Ok(counts) => {
+            for (n, count) in counts.into_iter().enumerate() {
+                let name = count
+                    .as_ref()
+                    .map_or_else(|_| format!("count at {n}"), |count| format!("count {}", count.hour));
+                all.insert(name, count.map(|count| format!("{count:?}")));
+            }
+        }
+        Err(error) => drop(all.insert("counts".into(), Err(error))),
+    }
 }
 
 /// Every mirror by what its row now says it is of, and the rows of whatever mirror they say is theirs.

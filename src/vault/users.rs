@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use self::find::{ReadPerson, WholePerson};
 
 use self::row::{UserRow, place};
+use super::events::EventRecord;
 use super::grants::{Grant, NewGrant};
 use super::keyring::Lookup;
 use super::redemptions::NewRedemption;
@@ -192,14 +193,15 @@ impl Vault {
         }
     }
 
-    /// Deletes a grant, and the person with it when it was their last one. Returns whether the person
-    /// is gone too.
+    /// Deletes a grant, and the person with it when it was their last one; with the person goes what is
+    /// personal in the events about them. `event` says that it was done, in the same transaction. Returns
+    /// whether the person is gone too.
     ///
     /// # Errors
     /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
     /// again), [`VaultError::Gone`] when it is gone already.
-    pub async fn delete_grant(&self, grant: GrantId) -> Result<bool, VaultError> {
-        let (now, changes) = (self.0.clock.now(), self.changes());
+    pub async fn delete_grant(&self, grant: GrantId, event: Option<EventRecord>) -> Result<bool, VaultError> {
+        let (now, changes, vault) = (self.0.clock.now(), self.changes(), self.clone());
         let job = move |conn: &rusqlite::Connection| {
             let found: (String, i64) = conn
                 .prepare_cached("SELECT state, user_id FROM grants WHERE id = ?")
@@ -218,6 +220,12 @@ impl Vault {
                 .map_err(sql)?;
             // What was remembered of exchanges may hold the person's profile.
             super::redemptions::erase_answers_about(conn, UserId(user), now)?;
+            if gone == 1 {
+                super::events::erase_personal_of(conn, &vault.0.keys, UserId(user))?;
+            }
+            if let Some(event) = event {
+                super::events::append(conn, &vault.0.keys, event)?;
+            }
             Ok((gone == 1, UserId(user)))
         };
         let (gone, _) = self.0.writer.erase_then(job, move |(_, user)| changes.note(*user, true)).await?;

@@ -5,6 +5,7 @@ use locum::app_data::{
     AppDataError, AppDataPath, ETag, Entry, InvalidPath, ListRequest, Person, Precondition, Written, feed,
 };
 use locum::emulator::{AppData as Theirs, DriveReason, Endpoint, Fault};
+use locum::events::Actor;
 use locum::google::drive::{ByteRange, Content, MediaType};
 use locum::ids::UserId;
 use locum::scopes::ScopeSet;
@@ -46,7 +47,11 @@ impl Setting {
 
     async fn write_if(&self, at: &str, content: &str, condition: Precondition) -> Outcome<Written> {
         let content = Content::bytes(content.to_owned());
-        self.locum.state.app_data.write(self.person(), path(at), content, text(), condition).await
+        self.locum
+            .state
+            .app_data
+            .write(self.person(), path(at), content, text(), condition, &Actor::locum())
+            .await
     }
 
     async fn write(&self, at: &str, content: &str) -> Outcome<Written> {
@@ -67,7 +72,8 @@ impl Setting {
     }
 
     async fn remove(&self, at: &str, condition: Precondition) -> Outcome<Option<Entry>> {
-        let removed = self.locum.state.app_data.remove(self.person(), path(at), condition).await?;
+        let removed =
+            self.locum.state.app_data.remove(self.person(), path(at), condition, &Actor::locum()).await?;
         Ok(removed.uncovered)
     }
 
@@ -254,7 +260,9 @@ async fn more_than_a_page_of_drives_is_listed_and_found() {
 async fn content_that_is_too_large_or_breaks_off_is_not_stored() {
     let s = setting_with("[app_data]\nmax_bytes = \"6MiB\"\n").await;
     let app_data = &s.locum.state.app_data;
-    let write = |content| app_data.write(s.person(), path("d/a"), content, text(), Precondition::None);
+    let actor = Actor::locum();
+    let write =
+        |content| app_data.write(s.person(), path("d/a"), content, text(), Precondition::None, &actor);
     let pieces = |count: usize| (0..count).map(|_| Ok(vec![7; 1 << 20].into()));
     for length in [Some(7 << 20), None] {
         let stream = futures_util::stream::iter(pieces(7).collect::<Vec<_>>());
@@ -338,11 +346,13 @@ async fn one_person_who_sends_slowly_keeps_nobody_else_waiting() {
     let bob = setting.locum.connect(setting.locum.bob()).await;
     let person = |user| Person { user, client: None, reach: Reach::EVERYTHING };
     let app_data = &setting.locum.state.app_data;
+    let actor = Actor::locum();
     let (mut feeds, mut slow) = (Vec::new(), Vec::new());
     for n in 0..20 {
         let (feed, content) = feed(None);
         let at = path(&format!("slow {n}"));
-        let mut write = Box::pin(app_data.write(person(bob), at, content, text(), Precondition::None));
+        let mut write =
+            Box::pin(app_data.write(person(bob), at, content, text(), Precondition::None, &actor));
         assert!(futures_util::poll!(write.as_mut()).is_pending());
         feeds.push(feed);
         slow.push(write);

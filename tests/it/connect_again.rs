@@ -1,6 +1,7 @@
 //! What a repeated sign-in does to the stored refresh token, and sessions without a code.
 
 use locum::emulator::{Endpoint, Fault};
+use locum::events::Actor;
 use locum::google::IdTokenError;
 use locum::grant::{ConsentCause, DeathCause, GrantState};
 use locum::scopes::ScopeSet;
@@ -93,7 +94,7 @@ async fn a_session_ends_with_its_hour_its_person_and_their_entry() {
     let locum = strict.restart_with("").await;
     locum.state.vault.end_sessions(exchanged.user).await.expect("known");
     assert_eq!(verify(&locum).await.expect_err("ended"), SessionError::Ended);
-    locum.state.users.forget(exchanged.user, None, Revoke::Auto).await.expect("known");
+    locum.state.users.forget(exchanged.user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     assert_eq!(verify(&locum).await.expect_err("forgotten"), SessionError::Ended);
     locum.clock.advance(Duration::from_secs(3600));
     assert_eq!(verify(&locum).await.expect_err("late"), SessionError::Expired);
@@ -224,7 +225,7 @@ async fn who_is_forgotten_while_signing_in_for_less_is_connected_in_the_end() {
     let hold = locum.emulator.world.faults().hold(Endpoint::Refresh);
     let forget = async {
         hold.reached(1).await;
-        locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+        locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
         hold.release();
     };
     let (exchanged, ()) = futures_util::future::join(locum.redeem(code), forget).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use locum::api_keys::{Action, NewApiKey};
+use locum::events::Actor;
 use locum::scopes::ScopeSet;
 use locum::users::Revoke;
 use locum::vault::UserBinding;
@@ -216,7 +217,7 @@ async fn a_link_ends_by_time_by_its_maker_and_with_its_person() {
     let (by_address, _) = web.link(&json!({ "email": "alice@example.org" })).await;
     let (bobs, _) = web.link(&json!({ "email": web.locum.bob().email })).await;
     let user = web.locum.state.vault.find_user_by_sub(&alice.sub).await.expect("readable").expect("known");
-    web.locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    web.locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     for (url, status) in [(by_sub, 410), (by_address, 410), (bobs, 200)] {
         assert_eq!(browser.get(&url).await.status, status);
     }

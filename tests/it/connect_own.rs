@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use locum::emulator::ClientKind;
+use locum::events::Actor;
 use locum::scopes::ScopeSet;
 use locum::secret::SecretText;
 use locum::sign_in::SignInError;
@@ -37,7 +38,7 @@ async fn begin(locum: &TestLocum) -> (String, SecretText) {
 
 async fn poll(locum: &TestLocum, code: &SecretText) -> Result<Polled, OwnAccountError> {
     locum.clock.advance(Duration::from_secs(5));
-    locum.state.sign_in.poll_device(&client("tv"), code.clone()).await
+    locum.state.sign_in.poll_device(&client("tv"), code.clone(), &Actor::locum()).await
 }
 
 #[actix_web::test]
@@ -46,7 +47,7 @@ async fn a_typed_code_connects_with_offline_access() {
         with_device("scopes = [\"openid\", \"https://www.googleapis.com/auth/drive.appdata\"]\n").await;
     let (typed, code) = begin(&locum).await;
     assert!(matches!(poll(&locum, &code).await, Ok(Polled::Pending { slow_down: false })));
-    let hasty = locum.state.sign_in.poll_device(&client("tv"), code.clone()).await;
+    let hasty = locum.state.sign_in.poll_device(&client("tv"), code.clone(), &Actor::locum()).await;
     assert!(matches!(hasty, Ok(Polled::Pending { slow_down: true })), "{hasty:?}");
     assert_eq!(locum.emulator.world.approve_device(&typed, &locum.alice().sub), Ok(true));
     let Ok(Polled::Connected(exchanged)) = poll(&locum, &code).await else { panic!("the answer was yes") };
@@ -83,7 +84,7 @@ async fn a_client_of_another_type_pauses_nobody() {
     let locum = with_device("").await;
     let mut request = crate::harness::request(locum.code(locum.alice()));
     request.client = Some(client("main"));
-    let user = locum.state.sign_in.redeem(request).await.expect("a good code").user;
+    let user = locum.state.sign_in.redeem(request, &Actor::locum()).await.expect("a good code").user;
     let id = locum.seeded.device.client_id.clone();
     assert!(locum.emulator.world.change_client(&id, |client| client.kind = ClientKind::Web));
     for _ in 0..3 {

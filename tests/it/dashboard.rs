@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use locum::config::Source;
 use locum::emulator::Person;
+use locum::events::Actor;
 use locum::owner_sessions::SignedInBy;
 use locum::sign_in::ExchangeRequest;
 use serde_json::json;
@@ -78,7 +79,7 @@ async fn nobody_else_opens_it_and_nothing_of_theirs_ends() {
     let bob = web.locum.bob().clone();
     let code = web.locum.code(&bob);
     let request = ExchangeRequest { source: Some(Source::Ios), ..request(code) };
-    web.locum.state.sign_in.redeem(request).await.expect("a good code");
+    web.locum.state.sign_in.redeem(request, &Actor::locum()).await.expect("a good code");
     let mut unverified =
         Person::new("1".repeat(21).parse().expect("an id"), "mallory@example.net", "Mallory", None);
     unverified.email_verified = false;
@@ -212,7 +213,7 @@ async fn at_most_fifty_browsers_are_signed_in() {
         secrets.push(sessions.sign_in(SignedInBy::Link).await.expect("signed in").secret);
         locum.clock.advance(Duration::from_secs(1));
     }
-    let live: Vec<bool> = secrets.iter().map(|secret| sessions.verify(secret).is_some()).collect();
+    let live: Vec<bool> = secrets.iter().map(|secret| sessions.verify(secret, true).is_some()).collect();
     assert_eq!(live.iter().filter(|live| **live).count(), 50);
     assert_eq!(live[..3], [false, false, true], "those unused for longest made room");
     assert_eq!(locum.state.vault.load_owner_sessions().await.expect("readable").len(), 50);

@@ -1,6 +1,7 @@
 //! `sign_in::redeem`: one code, one exchange, one commit.
 
 use locum::emulator::{Endpoint, Fault};
+use locum::events::Actor;
 use locum::google::{CodeRefusal, IdTokenError};
 use locum::secret::AuthorizationCode;
 use locum::sign_in::SignInError;
@@ -49,20 +50,24 @@ async fn the_same_key_gets_the_first_answer_again() {
     let locum = TestLocum::start().await;
     let mut ask = request(locum.code(locum.alice()));
     ask.idempotency_key = Some("key-1".into());
-    let posts = (0..20).map(|_| locum.state.sign_in.redeem(ask.clone()));
+    let actor = Actor::locum();
+    let posts = (0..20).map(|_| locum.state.sign_in.redeem(ask.clone(), &actor));
     for outcome in futures_util::future::join_all(posts).await {
         assert!(outcome.expect("the same answer").answer.created);
     }
     let mut other = request(locum.code(locum.bob()));
     other.idempotency_key = Some("key-1".into());
-    let refused = locum.state.sign_in.redeem(other).await.expect_err("another body");
+    let refused = locum.state.sign_in.redeem(other, &Actor::locum()).await.expect_err("another body");
     assert_eq!(refused, SignInError::IdempotencyKeyReused);
     assert_eq!(locum.emulator.world.counts().exchanges, 1);
 
     let locum = locum.restart().await;
-    assert!(locum.state.sign_in.redeem(ask.clone()).await.is_ok(), "also after a restart");
+    assert!(locum.state.sign_in.redeem(ask.clone(), &Actor::locum()).await.is_ok(), "also after a restart");
     locum.clock.advance(std::time::Duration::from_secs(601));
-    assert_eq!(locum.state.sign_in.redeem(ask).await.expect_err("too late"), SignInError::CodeSpent);
+    assert_eq!(
+        locum.state.sign_in.redeem(ask, &Actor::locum()).await.expect_err("too late"),
+        SignInError::CodeSpent
+    );
 }
 
 #[actix_web::test]
@@ -71,9 +76,9 @@ async fn a_refusal_is_remembered_and_an_outage_is_not() {
     let mut ask =
         request(AuthorizationCode::new("4/0Anot-a-code-of-this-emulator-but-of-its-shape-xxxxxxxxxxxx"));
     ask.idempotency_key = Some("key-1".into());
-    let first = locum.state.sign_in.redeem(ask.clone()).await.expect_err("unknown code");
+    let first = locum.state.sign_in.redeem(ask.clone(), &Actor::locum()).await.expect_err("unknown code");
     assert!(matches!(first, SignInError::CodeRefused(CodeRefusal::Malformed | CodeRefusal::SpentOrExpired)));
-    assert_eq!(locum.state.sign_in.redeem(ask).await.expect_err("the same"), first);
+    assert_eq!(locum.state.sign_in.redeem(ask, &Actor::locum()).await.expect_err("the same"), first);
     assert_eq!(locum.emulator.world.counts().exchanges, 1);
 
     let faults = locum.emulator.world.faults();
@@ -121,13 +126,14 @@ async fn an_outage_is_the_outcome_of_everybody_who_waited() {
     let mut ask = request(locum.code(locum.alice()));
     ask.idempotency_key = Some("key-1".into());
     locum.emulator.world.faults().until_cleared(Endpoint::Exchange, Fault::status(503));
-    let posts = (0..20).map(|_| locum.state.sign_in.redeem(ask.clone()));
+    let actor = Actor::locum();
+    let posts = (0..20).map(|_| locum.state.sign_in.redeem(ask.clone(), &actor));
     for outcome in futures_util::future::join_all(posts).await {
         assert!(matches!(outcome, Err(SignInError::GoogleUnavailable { .. })), "{outcome:?}");
     }
     assert_eq!(locum.emulator.world.counts().exchanges, 1);
     locum.emulator.world.faults().clear_all();
-    assert!(locum.state.sign_in.redeem(ask).await.is_ok(), "who comes later may try again");
+    assert!(locum.state.sign_in.redeem(ask, &Actor::locum()).await.is_ok(), "who comes later may try again");
 }
 
 #[actix_web::test]
@@ -136,9 +142,10 @@ async fn a_code_whose_id_token_was_refused_does_not_go_to_google_again() {
     let mut ask = request(locum.code_with(locum.alice(), |code| code.nonce = Some("theirs".into())));
     ask.nonce = Some("ours".into());
     ask.idempotency_key = Some("key-1".into());
-    let refused = locum.state.sign_in.redeem(ask.clone()).await.expect_err("another sign-in's");
+    let refused =
+        locum.state.sign_in.redeem(ask.clone(), &Actor::locum()).await.expect_err("another sign-in's");
     assert_eq!(refused, SignInError::IdTokenRefused(IdTokenError::NonceMismatch));
-    let again = locum.state.sign_in.redeem(ask).await.expect_err("spent");
+    let again = locum.state.sign_in.redeem(ask, &Actor::locum()).await.expect_err("spent");
     assert_eq!(again, SignInError::CodeRefused(CodeRefusal::SpentOrExpired));
     assert_eq!(locum.emulator.world.counts().exchanges, 1);
     assert_eq!(locum.state.vault.count_users().await, Ok(0));

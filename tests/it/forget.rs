@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use locum::emulator::{Endpoint, Fault};
+use locum::events::Actor;
 use locum::grant::{DeathCause, GrantState};
 use locum::ids::UserRef;
 use locum::sessions::SessionError;
@@ -38,7 +39,7 @@ async fn connect_to(locum: &TestLocum, name: &str) -> locum::ids::UserId {
     let code = locum.code_with(locum.alice(), |code| code.client_id = configured);
     let mut request = crate::harness::request(code);
     request.client = Some(client(name));
-    locum.state.sign_in.redeem(request).await.expect("a good code").user
+    locum.state.sign_in.redeem(request, &Actor::locum()).await.expect("a good code").user
 }
 
 #[actix_web::test]
@@ -46,7 +47,7 @@ async fn a_forgotten_person_is_gone_here_and_at_google() {
     let locum = TestLocum::start().await;
     let user = locum.connect(locum.alice()).await;
     let token = locum.token(user).await.expect("a token").access_token;
-    let forgotten = locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    let forgotten = locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     assert_eq!(
         (forgotten.forgotten, forgotten.revoked, forgotten.pending),
         (vec!["main".to_owned()], true, false)
@@ -56,7 +57,7 @@ async fn a_forgotten_person_is_gone_here_and_at_google() {
     let name = UserRef::Sub(locum.alice().sub.clone());
     assert_eq!(locum.state.tokens.resolve(&name).await.expect_err("gone"), ResolveError::NotFound);
     assert_eq!(
-        locum.state.users.forget(user, None, Revoke::Auto).await.expect_err("gone"),
+        locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect_err("gone"),
         UsersError::NotFound
     );
     assert_ne!(locum.connect(locum.alice()).await, user, "a person who comes back has a new row");
@@ -67,7 +68,8 @@ async fn while_google_is_down_the_grant_is_unusable_and_revoked_later() {
     let locum = TestLocum::start().await;
     let user = locum.connect(locum.alice()).await;
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
-    let forgotten = locum.state.users.forget(user, None, Revoke::Project).await.expect("known");
+    let forgotten =
+        locum.state.users.forget(user, None, Revoke::Project, &Actor::locum()).await.expect("known");
     assert!(forgotten.pending && !forgotten.revoked);
     let refused = locum.token(user).await.expect_err("unusable");
     assert!(
@@ -87,7 +89,7 @@ async fn after_a_day_the_rows_go_although_google_never_answered() {
     let locum = TestLocum::start().await;
     let user = locum.connect(locum.alice()).await;
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
-    locum.state.users.forget(user, None, Revoke::Project).await.expect("known");
+    locum.state.users.forget(user, None, Revoke::Project, &Actor::locum()).await.expect("known");
     locum.clock.advance(Duration::from_secs(86_401));
     locum.state.users.revoke_step().await.expect("the vault works");
     assert_eq!(locum.state.vault.count_users().await, Ok(0));
@@ -104,7 +106,8 @@ async fn one_of_two_grants_of_a_project_is_forgotten_without_ending_the_other() 
     let main = client("main");
     let preview = locum.state.users.preview_forget(user, Some(&main), Revoke::Project).await.expect("known");
     assert_eq!(preview.would_also_end, ["second"]);
-    let forgotten = locum.state.users.forget(user, Some(&main), Revoke::Auto).await.expect("known");
+    let forgotten =
+        locum.state.users.forget(user, Some(&main), Revoke::Auto, &Actor::locum()).await.expect("known");
     assert!(!forgotten.revoked && forgotten.also_ended.is_empty());
     assert!(locum.token(user).await.is_ok(), "the other grant lives on");
 }
@@ -114,8 +117,12 @@ async fn a_revocation_for_the_project_ends_the_other_grant_and_says_so() {
     let locum = two_clients().await;
     let user = connect_to(&locum, "main").await;
     connect_to(&locum, "second").await;
-    let forgotten =
-        locum.state.users.forget(user, Some(&client("main")), Revoke::Project).await.expect("known");
+    let forgotten = locum
+        .state
+        .users
+        .forget(user, Some(&client("main")), Revoke::Project, &Actor::locum())
+        .await
+        .expect("known");
     assert_eq!(forgotten.also_ended, ["second"]);
     let view = locum.state.users.show(user, &Reach::EVERYTHING).await.expect("still known");
     assert_eq!(view.grants[0].cause.as_deref(), Some(DeathCause::ExpiredOrRevoked.code()));
@@ -126,7 +133,7 @@ async fn who_connects_again_while_being_forgotten_stays() {
     let locum = TestLocum::start().await;
     let user = locum.connect(locum.alice()).await;
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
-    locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     let code = locum.code_with(locum.alice(), |code| code.force_consent = true);
     let back = locum.redeem(code).await.expect("a good code");
     assert_eq!(back.user, user);
@@ -140,7 +147,7 @@ async fn who_connects_again_without_a_new_token_keeps_the_old_one() {
     let locum = TestLocum::start().await;
     let user = locum.connect(locum.alice()).await;
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
-    locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     // Google has ended nothing and so sends no refresh token.
     let back = locum.redeem(locum.code(locum.alice())).await.expect("a good code");
     assert!(back.answer.offline_access);
@@ -153,16 +160,17 @@ async fn whoever_is_being_forgotten_has_no_session_and_gets_none() {
     let locum = TestLocum::start().await;
     let mut ask = crate::harness::request(locum.code(locum.alice()));
     ask.idempotency_key = Some("key-1".into());
-    let exchanged = locum.state.sign_in.redeem(ask.clone()).await.expect("a good code");
+    let exchanged = locum.state.sign_in.redeem(ask.clone(), &Actor::locum()).await.expect("a good code");
     let sub = locum.alice().sub.clone();
     let client = &locum.seeded.web.client_id;
     let session = locum.state.sessions.issue(exchanged.user, &sub, exchanged.session_epoch, client).token;
     assert!(locum.state.sessions.verify(session.expose()).await.is_ok());
 
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
-    locum.state.users.forget(exchanged.user, None, Revoke::Auto).await.expect("known");
+    locum.state.users.forget(exchanged.user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     assert_eq!(locum.state.sessions.verify(session.expose()).await.expect_err("ended"), SessionError::Ended);
-    let again = locum.state.sign_in.redeem(ask).await.expect_err("an answer is a session, too");
+    let again =
+        locum.state.sign_in.redeem(ask, &Actor::locum()).await.expect_err("an answer is a session, too");
     assert_eq!(again, SignInError::CodeSpent);
     locum.clock.advance(Duration::from_secs(10));
     let fresh = locum.emulator.world.mint_id_token(json!({"sub": sub, "aud": client}), json!({}));
@@ -175,7 +183,7 @@ async fn a_pending_revocation_does_not_end_what_was_granted_since() {
     let locum = two_clients().await;
     let user = connect_to(&locum, "main").await;
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
-    let forgotten = locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    let forgotten = locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     assert!(forgotten.pending);
     locum.clock.advance(Duration::from_secs(60));
     assert_eq!(connect_to(&locum, "second").await, user);
@@ -196,7 +204,8 @@ async fn a_revocation_that_comes_late_says_whom_it_ended() {
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
     let main = client("main");
     locum.clock.advance(Duration::from_secs(60));
-    let forgotten = locum.state.users.forget(user, Some(&main), Revoke::Project).await.expect("known");
+    let forgotten =
+        locum.state.users.forget(user, Some(&main), Revoke::Project, &Actor::locum()).await.expect("known");
     assert!(forgotten.pending && forgotten.also_ended.is_empty());
     assert!(locum.token_of(user, "second").await.is_ok(), "Google has ended nothing yet");
     locum.emulator.world.faults().clear_all();
@@ -213,7 +222,7 @@ async fn a_dead_refresh_token_does_not_hide_a_living_access_token() {
     for token in locum.emulator.world.refresh_tokens(&locum.alice().sub, &locum.seeded.web.client_id) {
         locum.emulator.world.end_refresh_token(&token);
     }
-    let forgotten = locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+    let forgotten = locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
     assert!(forgotten.revoked);
     assert!(!locum.emulator.world.token_is_live(&token));
 }
@@ -229,7 +238,8 @@ async fn a_token_that_was_dead_already_ends_nobody_else() {
     }
     locum.clock.advance(Duration::from_secs(3600));
     locum.token_of(user, "main").await.expect_err("dead");
-    let forgotten = locum.state.users.forget(user, Some(&main), Revoke::Project).await.expect("known");
+    let forgotten =
+        locum.state.users.forget(user, Some(&main), Revoke::Project, &Actor::locum()).await.expect("known");
     assert!(forgotten.also_ended.is_empty(), "Google had nothing left to revoke by it");
     assert!(locum.token_of(user, "second").await.is_ok());
 }

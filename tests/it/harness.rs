@@ -6,6 +6,7 @@
 use locum::clock::{Clock, Timestamp};
 use locum::config::{Config, Environment, Loaded};
 use locum::emulator::{CodeRequest, Emulator, EmulatorSettings, Person, Seeded};
+use locum::events::Actor;
 use locum::ids::{ClientName, UserId};
 use locum::lifecycle::Lifecycle;
 use locum::rng::Rng;
@@ -84,7 +85,7 @@ impl TestLocum {
     }
 
     pub async fn redeem(&self, code: AuthorizationCode) -> Result<Exchanged, SignInError> {
-        self.state.sign_in.redeem(request(code)).await
+        self.state.sign_in.redeem(request(code), &Actor::locum()).await
     }
 
     /// Signs a person in and returns their row.

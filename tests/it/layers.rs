@@ -39,6 +39,8 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "api_keys",
             "app_data",
             "clients",
+            "counts",
+            "events",
             "mirror",
             "owner_sessions",
             "provider",

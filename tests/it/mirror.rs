@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use locum::emulator::{AppData as Theirs, DriveReason, Endpoint, Fault};
+use locum::events::Actor;
 use locum::ids::UserId;
 use locum::mirror::{Held, MirrorError, Report, RunOptions, Stop};
 use locum::users::Revoke;
@@ -37,7 +38,7 @@ async fn setting(direction: &str) -> Setting {
 
 impl Setting {
     async fn run(&self, options: RunOptions) -> Result<Report, MirrorError> {
-        self.locum.state.mirrors.run(self.user, None, options).await
+        self.locum.state.mirrors.run(self.user, None, options, &Actor::locum()).await
     }
 
     /// A run that brings both sides in step.
@@ -183,8 +184,13 @@ async fn both_directions_wait_for_a_person_and_then_agree() {
 
     let kept = setting.locum.state.mirrors.versions(setting.user, None).await.expect("kept");
     let same = kept.iter().find(|version| version.path == "same.txt").expect("kept");
-    let back =
-        setting.locum.state.mirrors.restore(setting.user, None, same.id, None).await.expect("restored");
+    let back = setting
+        .locum
+        .state
+        .mirrors
+        .restore(setting.user, None, same.id, None, &Actor::locum())
+        .await
+        .expect("restored");
     assert_eq!(back.as_str(), "same.txt");
     setting.settle(NOW).await;
     setting.assert_equal();
@@ -281,7 +287,11 @@ async fn what_is_written_while_a_run_is_about_to_delete_it_stays() {
     let turn = setting.locum.state.app_data.turn(setting.user).await;
     let hold = setting.locum.emulator.world.faults().hold_answer(Endpoint::DriveDownload);
     let (mirrors, user) = (setting.locum.state.mirrors.clone(), setting.user);
-    let run = setting.locum.state.lifecycle.spawn(async move { mirrors.run(user, None, NOW).await });
+    let run = setting
+        .locum
+        .state
+        .lifecycle
+        .spawn(async move { mirrors.run(user, None, NOW, &Actor::locum()).await });
     hold.reached(1).await;
     setting.theirs.put("f", "written meanwhile").expect("room");
     hold.release();
@@ -299,7 +309,13 @@ async fn a_forgotten_persons_versions_go_and_the_folder_stays() {
     setting.theirs.put("a", "two").expect("room");
     setting.settle(NOW).await;
     assert_eq!((setting.stores(), setting.kept().await.len()), (1, 1));
-    setting.locum.state.users.forget(setting.user, None, Revoke::Auto).await.expect("forgotten");
+    setting
+        .locum
+        .state
+        .users
+        .forget(setting.user, None, Revoke::Auto, &Actor::locum())
+        .await
+        .expect("forgotten");
     assert_eq!(setting.stores(), 0);
     assert_eq!(setting.here()["a"], b"two");
     assert!(matches!(setting.run(NOW).await, Err(MirrorError::NotFound(_))));

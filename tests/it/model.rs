@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use locum::emulator::{Endpoint, Fault, RegisteredClient};
+use locum::events::Actor;
 use locum::grant::GrantState;
 use locum::ids::{OAuthClientId, Sub, UserId, UserRef};
 use locum::rng::Rng;
@@ -342,7 +343,7 @@ impl Run {
         });
         let mut ask = request(code);
         ask.client = Some(client(NAMES[pair.1]));
-        match self.locum.state.sign_in.redeem(ask).await {
+        match self.locum.state.sign_in.redeem(ask, &Actor::locum()).await {
             Ok(exchanged) => {
                 assert!(!self.token_outage);
                 self.connected.insert(pair);
@@ -359,7 +360,13 @@ impl Run {
     async fn forget(&mut self, pair: Pair, everything: bool, revoke: Revoke, before: Before) {
         let Some(user) = self.user(pair).await else { return };
         let only = client(NAMES[pair.1]);
-        match self.locum.state.users.forget(user, (!everything).then_some(&only), revoke).await {
+        match self
+            .locum
+            .state
+            .users
+            .forget(user, (!everything).then_some(&only), revoke, &Actor::locum())
+            .await
+        {
             Ok(forgotten) => {
                 self.connected.retain(|other| other.0 != pair.0 || (!everything && other.1 != pair.1));
                 if forgotten.revoked

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use locum::emulator::{Endpoint, Fault, Person};
+use locum::events::Actor;
 use locum::sign_in::NamedPerson;
 use locum::sign_in::web_flow::LinkOrder;
 use locum::telemetry::{LogFormat, LogSettings, init_with_writer};
@@ -75,7 +76,7 @@ async fn browse(web: &WebLocum, secrets: &mut Vec<String>) {
         lifetime: 600,
     };
     for followed in [false, true] {
-        let link = web.locum.state.web_flow.make_link(order.clone()).await.expect("made");
+        let link = web.locum.state.web_flow.make_link(order.clone(), &Actor::locum()).await.expect("made");
         let token = link.url.path_segments().and_then(|mut segments| segments.next_back()).expect("a token");
         secrets.push(token.to_lowercase());
         let mut browser = Browser::new();
@@ -116,7 +117,7 @@ async fn nothing_in_clear_in_files_and_logs() {
         let _ = locum.token(user).await;
         locum.emulator.world.faults().clear_all();
         if n % 3 == 0 {
-            locum.state.users.forget(user, None, Revoke::Auto).await.expect("known");
+            locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
         }
     }
     let web = WebLocum::start().await;

@@ -221,7 +221,7 @@ async fn the_directory_says_what_a_scan_says_after_any_changes() {
                         let change =
                             GrantChange { state: Some(GrantState::Revoking), ..GrantChange::default() };
                         let revoking = locum.state.vault.update_grant(&grant, change).await.expect("changed");
-                        locum.state.vault.delete_grant(revoking.id).await.expect("deleted");
+                        locum.state.vault.delete_grant(revoking.id, None).await.expect("deleted");
                     }
                 }
                 _ => {

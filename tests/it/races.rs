@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use locum::emulator::{Endpoint, Fault, Hold};
+use locum::events::Actor;
 use locum::google::ClientFault;
 use locum::grant::GrantState;
 use locum::ids::UserId;
@@ -45,7 +46,9 @@ async fn who_is_forgotten_during_a_refresh_is_not_served_from_what_was_seen_befo
     locum.emulator.world.faults().until_cleared(Endpoint::Revoke, Fault::status(503));
     let hold = locum.emulator.world.faults().hold(Endpoint::Refresh);
     let asked = during(hold, locum.token(user), async {
-        assert!(locum.state.users.forget(user, None, Revoke::Auto).await.expect("known").pending);
+        assert!(
+            locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known").pending
+        );
     })
     .await;
     let refused = asked.expect_err("the old token lives on at Google, but is nobody's to hand out");

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use locum::emulator::{CodeRequest, Endpoint, Fault};
+use locum::events::Actor;
 use locum::ids::UserRef;
 use serde_json::{Value, json};
 use url::Url;
@@ -395,8 +396,8 @@ async fn where_nothing_lasting_comes_the_person_is_asked_once_more() {
     // Known at Google, forgotten here: Google sends no refresh token to a second sign-in by itself.
     let mut request = crate::harness::request(web.locum.code(&alice));
     request.source = Some(locum::config::Source::Ios);
-    let user = web.locum.state.sign_in.redeem(request).await.expect("a good code").user;
-    web.locum.state.users.forget(user, None, locum::users::Revoke::No).await.expect("known");
+    let user = web.locum.state.sign_in.redeem(request, &Actor::locum()).await.expect("a good code").user;
+    web.locum.state.users.forget(user, None, locum::users::Revoke::No, &Actor::locum()).await.expect("known");
     let mut browser = Browser::new();
     let google = browser.get(&site_url(&web)).await;
     let back = browser.consent(&google, &alice, &Answer::All).await;

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::super::error::Origin;
 use super::super::sections::{
-    AppDataSection, DashboardSection, GoogleSection, LimitsSection, LogSection, MetricsSection, Rate, Server,
-    SessionsSection, SignInSection, TokensSection, VaultSection,
+    AppDataSection, DashboardSection, EventsSection, GoogleSection, LimitsSection, LogSection,
+    MetricsSection, Rate, Server, SessionsSection, SignInSection, TokensSection, VaultSection,
 };
 use super::super::values::{Setting as _, is_loopback};
 use super::super::{Client, Config, RootKeySource, SecretSource, Source};
@@ -34,6 +34,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
     let limits = limits(reading);
     let log = log(reading);
     let metrics = metrics(reading);
+    let events = events(reading);
     let mirrors = mirrors::mirrors(reading, &vault_path, &clients);
     reading.note_loose_variables(&variables);
     warn(reading, &server);
@@ -52,6 +53,7 @@ pub(super) fn config(reading: &mut Reading<'_>) -> Option<Config> {
         limits,
         log,
         metrics,
+        events,
         mirrors,
     })
 }
@@ -153,6 +155,11 @@ fn tokens(reading: &mut Reading<'_>) -> TokensSection {
         cache_bytes: reading.defaulted(&table, "cache_bytes"),
         concurrent_refreshes: reading.defaulted(&table, "concurrent_refreshes"),
     }
+}
+
+fn events(reading: &mut Reading<'_>) -> EventsSection {
+    let table = reading.section("events");
+    EventsSection { retention: reading.defaulted(&table, "retention") }
 }
 
 fn sessions(reading: &mut Reading<'_>) -> SessionsSection {

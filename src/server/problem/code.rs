@@ -112,6 +112,8 @@ codes! {
             "A browser that is signed in to the dashboard is served for pages of locum's own only. Open the dashboard at its own address; a proxy in front of locum must pass on the Host that the browser sent.";
         HostNotServed = "host_not_served", FORBIDDEN, never, "locum is not at this address",
             "The Host header names neither `server.public_url`, nor the address locum listens on, nor this machine. Open the dashboard under one of those; a proxy in front of locum must pass on the Host that the browser sent.";
+        TooManyStreams = "too_many_streams", SERVICE_UNAVAILABLE, later, "Too many read along",
+            "So many streams of events are open already. Close one, or try again after the time in the Retry-After header.";
         Internal = "internal_error", INTERNAL_SERVER_ERROR, later, "locum failed",
             "Something went wrong inside locum. The owner finds the cause in the log under this request_id.";
         Interrupted = "interrupted", INTERNAL_SERVER_ERROR, later, "The work was interrupted",

@@ -386,13 +386,7 @@ const GOOGLE_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The stable name of what Google has against a client.
 pub(in crate::server) const fn fault_code(fault: ClientFault) -> &'static str {
-    match fault {
-        ClientFault::NotFound => "client_not_found",
-        ClientFault::WrongSecret => "wrong_secret",
-        ClientFault::Deleted => "client_deleted",
-        ClientFault::Disabled => "client_disabled",
-        ClientFault::Unauthorized => "client_unauthorized",
-    }
+    fault.code()
 }
 
 fn name(client: Option<&ClientName>) -> Value {

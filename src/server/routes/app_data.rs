@@ -30,6 +30,7 @@ use super::tokens::within_reach;
 use crate::app_data::{
     AppDataError, AppDataName, AppDataPath, ETag, InvalidPath, ListRequest, MAX_PAGE, Person,
 };
+use crate::events::Actor;
 use crate::ids::ClientName;
 use crate::tokens::Reach;
 
@@ -66,6 +67,13 @@ impl Asker<'_> {
                 within_reach(client.as_ref(), &reach)?;
                 Ok(Person { user: session.user, client: Some(own), reach })
             }
+        }
+    }
+
+    fn actor(self, context: &Context, request: &HttpRequest) -> Actor {
+        match self {
+            Self::Program(caller) => caller.actor(context, request),
+            Self::Themself(_) => context.visitor(request),
         }
     }
 
@@ -174,7 +182,8 @@ async fn removal(
     let path = path(request)?;
     let precondition = Conditions::read(request.headers())?.of_write()?;
     let person = asker.person(context, request, client.as_deref()).await?;
-    let removed = context.state.app_data.remove(person, path, precondition).await;
+    let removed =
+        context.state.app_data.remove(person, path, precondition, &asker.actor(context, request)).await;
     let removed = removed.map_err(|error| context.app_data_problem(error))?;
     match removed.uncovered {
         None => Ok(HttpResponse::NoContent().finish()),

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::super::auth::AsOwner;
 use super::super::context::Context;
 use super::super::problem::{Code, Problem};
+use crate::events::{Kind, NewEvent};
 
 /// What a copy under way is called, after the vault's own name.
 const SUFFIX: &str = ".backup-";
@@ -29,18 +30,24 @@ impl Drop for TemporaryCopy {
 }
 
 /// The body is the copy; the `Locum-Backup` header says in JSON what it holds and which root key opens it.
-pub(super) async fn backup(_: AsOwner, context: web::Data<Context>) -> Result<HttpResponse, Problem> {
+pub(super) async fn backup(
+    owner: AsOwner,
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let state = context.state.clone();
     // A task of its own: when the caller goes away the copy is still finished, and removed.
-    let lifecycle = state.lifecycle.clone();
-    let copied = lifecycle.run(async move {
+    let actor = owner.actor(&context, &request);
+    let copied = context.to_the_end(async move {
         let copy = TemporaryCopy(with_suffix(state.vault.path(), &state.rng.row_id().to_string()));
         let facts = state.vault.backup(&copy.0).await?;
+        let event =
+            NewEvent::new(Kind::VaultBackedUp, &actor).with("users", facts.users).with("size", facts.size);
+        state.events.record(event).await;
         let file = File::open(&copy.0);
         Ok::<_, Problem>((facts, file, copy))
     });
-    let (facts, file, copy) =
-        copied.await.map_err(|died| Problem::new(Code::Interrupted).because(died))??;
+    let (facts, file, copy) = copied.await?;
     // The open file outlives its name, so the copy vanishes however the transfer ends.
     drop(copy);
     let file = file.map_err(|error| Problem::new(Code::VaultUnavailable).because(error))?;

@@ -38,7 +38,11 @@ pub(super) async fn follow(
     token: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let visitor = Visitor::of(&request);
-    let begun = context.state.web_flow.follow_link(&SecretText::new(token.into_inner())).await;
+    let begun = context
+        .state
+        .web_flow
+        .follow_link(&SecretText::new(token.into_inner()), &context.visitor(&request))
+        .await;
     let begun = begun.map_err(|error| visitor.told(error.into(), &Facts::default()))?;
     Ok(on_to_google(&context, visitor, &begun))
 }

@@ -175,7 +175,12 @@ pub(super) async fn create(
     let flow = &context.state.web_flow;
     let client = flow.client_of_link(client)?;
     within_reach(Some(&client), caller.reach())?;
-    let made = flow.make_link(LinkOrder { person, client: Some(client), scopes, lifetime }).await?;
+    let made = flow
+        .make_link(
+            LinkOrder { person, client: Some(client), scopes, lifetime },
+            &caller.actor(&context, &request),
+        )
+        .await?;
     tracing::info!(link = %made.id, client = %made.client, "a connect link was made");
     let made = ConnectLinkMade {
         id: made.id.to_string(),
@@ -188,7 +193,7 @@ pub(super) async fn create(
 
 /// Whoever knows its number may withdraw a link: it opens nothing for anybody.
 pub(super) async fn withdraw(
-    _: Allowed<UsersWrite>,
+    caller: Allowed<UsersWrite>,
     context: web::Data<Context>,
     request: HttpRequest,
     id: web::Path<String>,
@@ -196,7 +201,7 @@ pub(super) async fn withdraw(
     let [] = query::parameters(request.query_string(), [])?;
     let gone = |_| Problem::new(Code::ConnectLinkNotFound);
     let id: LinkId = id.parse().map_err(gone)?;
-    match context.state.web_flow.withdraw_link(id).await {
+    match context.state.web_flow.withdraw_link(id, &caller.actor(&context, &request)).await {
         Ok(()) => {
             tracing::info!(link = %id, "a connect link was withdrawn");
             super::ok(&serde_json::json!({ "withdrawn": id.to_string() }))

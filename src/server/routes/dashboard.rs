@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::addresses::{check_form, led_here_from_elsewhere, show_origin_of_forms};
-use super::super::auth::{AsOwner, OfDashboard};
+use super::super::auth::{AsOwner, OfDashboard, owner_in_browser};
 use super::super::context::Context;
 use super::super::dashboard::{self, assets};
 use super::super::pages::{Facts, Page};
@@ -18,9 +18,11 @@ use super::super::query;
 use super::super::visitor::{Visitor, drop_cookie};
 use super::sign_in::on_to_google;
 use crate::clock::Timestamp;
+use crate::events::{Actor, Kind, NewEvent};
 use crate::ids::Email;
-use crate::owner_sessions::SignedInBy;
+use crate::owner_sessions::{SignInRefused, SignedInBy};
 use crate::secret::SecretText;
+use crate::vault::VaultError;
 
 /// The dashboard; for whoever is not signed in, how they get there.
 pub(super) async fn home(context: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -74,8 +76,23 @@ pub(super) async fn enter(
     let own = dashboard::own(&context, &request).map_err(told)?;
     check_form(request.headers(), &own).map_err(told)?;
     let secret = SecretText::new(token.into_inner());
-    let signed_in = context.state.owner_sessions.follow_link(&secret).await;
-    let signed_in = signed_in.map_err(|error| told(error.into()))?;
+    let (state, from) = (context.state.clone(), Some(context.client_address(&request)));
+    let work = async move {
+        let signed_in = state.owner_sessions.follow_link(&secret).await;
+        match &signed_in {
+            Ok(signed_in) => {
+                let actor = owner_in_browser(&signed_in.session, from);
+                state.events.record(NewEvent::new(Kind::DashboardSignedIn, &actor).with("by", "link")).await;
+            }
+            Err(SignInRefused::LinkGone) => {
+                let event = NewEvent::new(Kind::DashboardRefused, &Actor::user(from));
+                state.events.note_seldom(event.with("by", "link"));
+            }
+            Err(_) => {}
+        }
+        signed_in
+    };
+    let signed_in = context.to_the_end(work).await.map_err(told)?;
     tracing::info!("a browser signed in to the dashboard by a link");
     let mut response = Page::opening(visitor.language, "../../").answer(StatusCode::OK);
     dashboard::keep_cookie(&mut response, &own, &signed_in);
@@ -117,8 +134,14 @@ pub(super) async fn owner_came_back(
     if !own.public {
         return Err(told(Problem::new(Code::HostNotServed)));
     }
-    let signed_in = context.state.owner_sessions.sign_in(SignedInBy::Google(email)).await;
-    let signed_in = signed_in.map_err(|error| told(error.into()))?;
+    let (state, from) = (context.state.clone(), Some(context.client_address(request)));
+    let work = async move {
+        let signed_in = state.owner_sessions.sign_in(SignedInBy::Google(email)).await?;
+        let actor = owner_in_browser(&signed_in.session, from);
+        state.events.record(NewEvent::new(Kind::DashboardSignedIn, &actor).with("by", "google")).await;
+        Ok::<_, SignInRefused>(signed_in)
+    };
+    let signed_in = context.to_the_end(work).await.map_err(told)?;
     tracing::info!("a browser signed in to the dashboard with Google");
     // This address holds the code and the state, both spent; the page leaves it behind.
     let mut response = Page::opening(visitor.language, "../../").answer(StatusCode::OK);
@@ -158,7 +181,14 @@ pub(super) async fn sign_out(
 ) -> Result<HttpResponse, Problem> {
     let [] = query::parameters(request.query_string(), [])?;
     let own = dashboard::own(&context, &request)?;
-    context.state.owner_sessions.sign_out(session.id).await?;
+    let (state, id) = (context.state.clone(), session.id);
+    let actor = owner_in_browser(&session, Some(context.client_address(&request)));
+    let work = async move {
+        state.owner_sessions.sign_out(id).await?;
+        state.events.record(NewEvent::new(Kind::DashboardSignedOut, &actor).with("sessions", 1)).await;
+        Ok::<_, VaultError>(())
+    };
+    context.to_the_end(work).await?;
     tracing::info!("a browser signed out of the dashboard");
     let mut response = super::ok(&json!({ "signed_out": true }))?;
     dashboard::drop_cookie(&mut response, &own);
@@ -175,25 +205,34 @@ pub struct LoginLinkMade {
 }
 
 pub(super) async fn make_link(
-    _: AsOwner,
+    owner: AsOwner,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let [] = query::parameters(request.query_string(), [])?;
     let made = dashboard::login_link(&context);
     let (url, expires_at) = made.ok_or_else(|| Problem::new(Code::DashboardAddressUnknown))?;
+    // Whoever hangs up does not learn the link, so that it matters little whether this is written then.
+    let event = NewEvent::new(Kind::DashboardLinkMade, &owner.actor(&context, &request));
+    context.state.events.record(event).await;
     tracing::info!("a login link was made");
     super::json(StatusCode::CREATED, &LoginLinkMade { url: url.into(), expires_at })
 }
 
 /// Ends every session, and the links that nobody followed yet.
 pub(super) async fn sign_out_all(
-    _: AsOwner,
+    owner: AsOwner,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let [] = query::parameters(request.query_string(), [])?;
-    let ended = context.state.owner_sessions.sign_out_all().await?;
+    let (state, actor) = (context.state.clone(), owner.actor(&context, &request));
+    let work = async move {
+        let ended = state.owner_sessions.sign_out_all().await?;
+        state.events.record(NewEvent::new(Kind::DashboardSignedOut, &actor).with("sessions", ended)).await;
+        Ok::<_, VaultError>(ended)
+    };
+    let ended = context.to_the_end(work).await?;
     tracing::info!(ended, "every browser was signed out of the dashboard");
     super::ok(&json!({ "signed_out": ended }))
 }

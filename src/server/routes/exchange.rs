@@ -57,7 +57,7 @@ pub(super) async fn exchange(
         redirect_uri: fields.text("redirect_uri")?,
         idempotency_key,
     };
-    let outcome = context.state.sign_in.redeem(asked).await;
+    let outcome = context.state.sign_in.redeem(asked, &context.visitor(&request)).await;
     context.state.metrics.exchanged(outcome_of(outcome.as_ref().err()));
     answer(&context, &outcome?)
 }

@@ -13,8 +13,9 @@ use super::super::body::{self, Expected, Fields};
 use super::super::context::Context;
 use super::super::problem::{Code, Problem};
 use super::super::query;
-use crate::api_keys::{Action, ApiKey, KeyRefused, NewApiKey, PlainApiKey, UserBinding};
+use crate::api_keys::{Action, ApiKey, ApiKeysError, KeyRefused, NewApiKey, PlainApiKey, UserBinding};
 use crate::clock::Timestamp;
+use crate::events::{Actor, Kind, NewEvent};
 use crate::ids::{ApiKeyId, ClientName, Sub, UserRef};
 use crate::scopes::ScopeSet;
 
@@ -101,7 +102,7 @@ pub(super) async fn list(_: AsOwner, context: web::Data<Context>) -> Result<Http
 }
 
 pub(super) async fn create(
-    _: AsOwner,
+    owner: AsOwner,
     context: web::Data<Context>,
     request: HttpRequest,
     payload: web::Payload,
@@ -133,13 +134,19 @@ pub(super) async fn create(
         hosts,
         expires_at: expires_in.map(|seconds| context.state.clock.now().plus(seconds)),
     };
-    let (key, plain) = context.state.api_keys.create(new).await?;
+    let (state, actor) = (context.state.clone(), owner.actor(&context, &request));
+    let work = async move {
+        let (key, plain) = state.api_keys.create(new).await?;
+        state.events.record(about_key(Kind::KeyCreated, &actor, &key)).await;
+        Ok::<_, ApiKeysError>((key, plain))
+    };
+    let (key, plain) = context.to_the_end(work).await?;
     tracing::info!(key = %key.id, "an API key was made");
     made(&context, &key, &plain).await
 }
 
 pub(super) async fn rotate(
-    _: AsOwner,
+    owner: AsOwner,
     context: web::Data<Context>,
     request: HttpRequest,
     payload: web::Payload,
@@ -154,20 +161,42 @@ pub(super) async fn rotate(
         Some(value) => seconds("overlap", &value, 0, "")?,
     };
     let overlap = Duration::from_secs(overlap.unsigned_abs());
-    let (key, plain) = context.state.api_keys.rotate(&id, overlap).await?;
+    let (state, actor, old) = (context.state.clone(), owner.actor(&context, &request), id.clone());
+    let work = async move {
+        let (key, plain) = state.api_keys.rotate(&old, overlap).await?;
+        let event = NewEvent::new(Kind::KeyRotated, &actor);
+        let event =
+            event.with("key", old.as_str()).with("new_key", key.id.as_str()).with("name", key.name.clone());
+        state.events.record(event).await;
+        Ok::<_, ApiKeysError>((key, plain))
+    };
+    let (key, plain) = context.to_the_end(work).await?;
     tracing::info!(key = %id, new_key = %key.id, "an API key was rotated");
     made(&context, &key, &plain).await
 }
 
 pub(super) async fn revoke(
-    _: AsOwner,
+    owner: AsOwner,
     context: web::Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let id = key_id(&request)?;
-    let key = context.state.api_keys.revoke(&id).await?;
+    let (state, actor, ended) = (context.state.clone(), owner.actor(&context, &request), id.clone());
+    let work = async move {
+        let before = state.api_keys.find(&ended).is_some_and(|key| key.revoked_at.is_some());
+        let key = state.api_keys.revoke(&ended).await?;
+        if !before {
+            state.events.record(about_key(Kind::KeyRevoked, &actor, &key)).await;
+        }
+        Ok::<_, ApiKeysError>(key)
+    };
+    let key = context.to_the_end(work).await?;
     tracing::info!(key = %id, "an API key was revoked");
     super::ok(&view(&context, &key).await?)
+}
+
+fn about_key(kind: Kind, actor: &Actor, key: &ApiKey) -> NewEvent {
+    NewEvent::new(kind, actor).with("key", key.id.as_str()).with("name", key.name.clone())
 }
 
 /// What is not the form of an id belongs to no key.

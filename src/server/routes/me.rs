@@ -25,6 +25,7 @@ pub(super) async fn disconnect(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let [] = query::parameters(request.query_string(), [])?;
-    let forgotten = context.state.users.forget(session.user, None, Revoke::Project).await?;
+    let forgotten =
+        context.state.users.forget(session.user, None, Revoke::Project, &context.visitor(&request)).await?;
     super::users::forgotten(&forgotten)
 }

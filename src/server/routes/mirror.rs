@@ -83,7 +83,8 @@ pub(super) async fn run(
     }
     let (user, client) = target(&caller, &context, &request, client.as_deref()).await?;
     let options = RunOptions { dry_run, accept };
-    let report = context.state.mirrors.run(user, client.as_ref(), options).await?;
+    let report =
+        context.state.mirrors.run(user, client.as_ref(), options, &caller.actor(&context, &request)).await?;
     let status = if report.held.is_some() && !dry_run { StatusCode::CONFLICT } else { StatusCode::OK };
     let view = ReportView::of(&report);
     if status == StatusCode::OK {
@@ -122,6 +123,10 @@ pub(super) async fn restore(
     };
     let (user, client) = target(&caller, &context, &request, client.as_deref()).await?;
     let (_, version) = place.into_inner();
-    let path = context.state.mirrors.restore(user, client.as_ref(), version, to).await?;
+    let path = context
+        .state
+        .mirrors
+        .restore(user, client.as_ref(), version, to, &caller.actor(&context, &request))
+        .await?;
     super::ok(&Restored { path: path.as_str().to_owned() })
 }

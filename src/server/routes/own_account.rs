@@ -9,6 +9,7 @@ use super::super::auth::AsOwner;
 use super::super::body::{self, Expected, Fields};
 use super::super::context::Context;
 use super::super::problem::Problem;
+use crate::events::Actor;
 use crate::ids::ClientName;
 use crate::secret::SecretText;
 use crate::sign_in::own_account::{DesktopRequest, Polled};
@@ -49,7 +50,7 @@ pub(super) async fn authorization(
 
 /// Begins the device flow, or with a `device_code` asks whether the person has answered.
 pub(super) async fn device(
-    _: AsOwner,
+    owner: AsOwner,
     context: web::Data<Context>,
     request: HttpRequest,
     payload: web::Payload,
@@ -60,7 +61,7 @@ pub(super) async fn device(
         None => begin(&context, client.as_ref()).await,
         Some(code) => {
             let client = client.ok_or_else(|| body::missing("client"))?;
-            poll(&context, &client, SecretText::new(code)).await
+            poll(&context, &client, SecretText::new(code), &owner.actor(&context, &request)).await
         }
     }
 }
@@ -85,8 +86,13 @@ struct Answer<'a> {
     answer: Option<&'a ExchangeAnswer>,
 }
 
-async fn poll(context: &Context, client: &ClientName, code: SecretText) -> Result<HttpResponse, Problem> {
-    match context.state.sign_in.poll_device(client, code).await.map_err(Problem::from)? {
+async fn poll(
+    context: &Context,
+    client: &ClientName,
+    code: SecretText,
+    actor: &Actor,
+) -> Result<HttpResponse, Problem> {
+    match context.state.sign_in.poll_device(client, code, actor).await.map_err(Problem::from)? {
         Polled::Pending { slow_down } => super::ok(&Answer { pending: true, slow_down, answer: None }),
         Polled::Connected(exchanged) => {
             context.state.metrics.exchanged(outcome_of(None));

@@ -95,7 +95,13 @@ fn came_back(context: &Context, request: &HttpRequest) -> Option<Callback> {
     }
     let state = state?;
     let browser = cookie_of(context, request, state.split('.').next()?);
-    Some(Callback { state, code: code.map(AuthorizationCode::new), error, browser })
+    Some(Callback {
+        state,
+        code: code.map(AuthorizationCode::new),
+        error,
+        browser,
+        actor: context.visitor(request),
+    })
 }
 
 fn end_address(context: &Context, id: &str) -> Result<Url, Problem> {

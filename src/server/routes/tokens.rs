@@ -86,7 +86,11 @@ pub(super) async fn refresh(
     let client = query::client(client.as_deref())?;
     within_reach(client.as_ref(), caller.reach())?;
     let user = caller.resolve(&context, &query::user(&request)?).await?;
-    let fresh = context.state.tokens.refresh_now(user, client.as_ref(), caller.reach()).await;
+    let fresh = context
+        .state
+        .tokens
+        .refresh_by_hand(user, client.as_ref(), caller.reach(), &caller.actor(&context, &request))
+        .await;
     let fresh = fresh.map_err(|error| context.token_problem(error))?;
     super::ok(&Refreshed {
         refreshed: true,

@@ -74,7 +74,8 @@ pub(super) async fn forget(
     let [client, revoke] = query::parameters(request.query_string(), ["client", "revoke"])?;
     let user = caller.resolve(&context, &query::user(&request)?).await?;
     let plan = Plan::new(&caller, &context, user, client.as_deref(), revoke.as_deref()).await?;
-    forgotten(&context.state.users.forget(user, plan.client.as_ref(), plan.revoke).await?)
+    let actor = caller.actor(&context, &request);
+    forgotten(&context.state.users.forget(user, plan.client.as_ref(), plan.revoke, &actor).await?)
 }
 
 /// 202 while Google still has to be told.

@@ -7,9 +7,10 @@
 use url::Url;
 
 use super::round::wanted;
-use super::{Ask, Begun, WebError, WebFlow};
+use super::{Ask, Begun, Inner, WebError, WebFlow};
 use crate::clock::Timestamp;
-use crate::ids::ClientName;
+use crate::events::{Actor, Kind, NewEvent};
+use crate::ids::{ClientName, UserId};
 use crate::scopes::ScopeSet;
 use crate::secret::SecretText;
 use crate::sign_in::{NamedPerson, SignInError};
@@ -88,6 +89,29 @@ pub struct OpenLink {
     pub expires_at: Timestamp,
 }
 
+impl From<NamedPerson> for LinkedPerson {
+    fn from(person: NamedPerson) -> Self {
+        match person {
+            NamedPerson::Sub(sub, email) => Self { sub: Some(sub), email },
+            NamedPerson::Email(email) => Self { sub: None, email: Some(email) },
+        }
+    }
+}
+
+impl Inner {
+    /// The row of a person who is connected, to tell of; nobody where that cannot be found out.
+    async fn row_of(&self, person: &LinkedPerson) -> Option<UserId> {
+        match (&person.sub, &person.email) {
+            (Some(sub), _) => self.vault.find_user_by_sub(sub).await.ok().flatten(),
+            (None, Some(email)) => match self.vault.find_users_by_email(email).await.ok()?.as_slice() {
+                [only] => Some(*only),
+                _ => None,
+            },
+            (None, None) => None,
+        }
+    }
+}
+
 impl WebFlow {
     /// The client that a link will be for.
     ///
@@ -102,16 +126,15 @@ impl WebFlow {
     /// # Errors
     /// As [`WebFlow::client_of_link`], and [`SignInError::UserNotAllowed`] for an address that no entry of
     /// `allow_users` can ever admit.
-    pub async fn make_link(&self, order: LinkOrder) -> Result<MadeLink, WebError> {
+    pub async fn make_link(&self, order: LinkOrder, actor: &Actor) -> Result<MadeLink, WebError> {
         let inner = &self.0;
         let client = inner.client(order.client)?;
-        let person = match order.person {
-            NamedPerson::Sub(sub, email) => LinkedPerson { sub: Some(sub), email },
-            NamedPerson::Email(email) if inner.config.allow_users.may_admit(&email) => {
-                LinkedPerson { sub: None, email: Some(email) }
-            }
-            NamedPerson::Email(_) => return Err(SignInError::UserNotAllowed.into()),
-        };
+        if let NamedPerson::Email(email) = &order.person
+            && !inner.config.allow_users.may_admit(email)
+        {
+            return Err(SignInError::UserNotAllowed.into());
+        }
+        let person = LinkedPerson::from(order.person);
         let secret = SecretText::new(inner.rng.token(32));
         let url = inner.config.server.public_route(&["v1", "connect", secret.expose()]);
         let url = url.ok_or(WebError::NotConfigured)?;
@@ -124,7 +147,16 @@ impl WebFlow {
             created_at: now,
             expires_at: now.plus(order.lifetime),
         };
-        let link = inner.vault.save_connect_link(&secret, link).await?;
+        let (this, actor) = (inner.clone(), actor.clone());
+        let work = async move {
+            let link = this.vault.save_connect_link(&secret, link).await?;
+            let event = NewEvent::new(Kind::ConnectLinkCreated, &actor).client(&link.client_id);
+            let event =
+                event.about(this.row_of(&link.person).await).with("link", LinkId(link.id).to_string());
+            this.events.record(event.with("expires_at", link.expires_at.to_string())).await;
+            Ok::<_, WebError>(link)
+        };
+        let link = inner.lifecycle.run(work).await.unwrap_or(Err(SignInError::Interrupted.into()))?;
         Ok(MadeLink { id: LinkId(link.id), url, client: client.name.clone(), expires_at: link.expires_at })
     }
 
@@ -170,18 +202,39 @@ impl WebFlow {
     ///
     /// # Errors
     /// As [`WebFlow::look_at_link`] and [`WebFlow::begin`]; only a success spends it.
-    pub async fn follow_link(&self, secret: &SecretText) -> Result<Begun, WebError> {
+    pub async fn follow_link(&self, secret: &SecretText, actor: &Actor) -> Result<Begun, WebError> {
         let (id, view) = self.found(secret).await?;
+        let (client, person) = (view.ask.client.clone(), view.ask.person.clone());
         let begun = self.begin(view.ask).await?;
-        if self.0.vault.delete_connect_link(id.0).await? { Ok(begun) } else { Err(WebError::LinkGone) }
+        if !self.0.vault.delete_connect_link(id.0).await? {
+            return Err(WebError::LinkGone);
+        }
+        let mut event = NewEvent::new(Kind::ConnectLinkFollowed, actor).with("link", id.to_string());
+        if let Some(client) = self.0.config.client(&client) {
+            event = event.client(&client.client_id);
+        }
+        if let Some(person) = person {
+            event = event.about(self.0.row_of(&person.into()).await);
+        }
+        self.0.events.note(event);
+        Ok(begun)
     }
 
     /// Withdraws a link.
     ///
     /// # Errors
     /// [`WebError::LinkGone`] when there is none of this number.
-    pub async fn withdraw_link(&self, id: LinkId) -> Result<(), WebError> {
-        if self.0.vault.delete_connect_link(id.0).await? { Ok(()) } else { Err(WebError::LinkGone) }
+    pub async fn withdraw_link(&self, id: LinkId, actor: &Actor) -> Result<(), WebError> {
+        let (this, actor) = (self.0.clone(), actor.clone());
+        let work = async move {
+            if !this.vault.delete_connect_link(id.0).await? {
+                return Err(WebError::LinkGone);
+            }
+            let event = NewEvent::new(Kind::ConnectLinkWithdrawn, &actor).with("link", id.to_string());
+            this.events.record(event).await;
+            Ok(())
+        };
+        self.0.lifecycle.run(work).await.unwrap_or(Err(SignInError::Interrupted.into()))
     }
 
     async fn found(&self, secret: &SecretText) -> Result<(LinkId, LinkView), WebError> {

@@ -3,6 +3,7 @@
 use super::pending::{Ended, Found, Opened, Waiting};
 use super::{Ask, Begun, Callback, Completed, Inner, Success, WebError};
 use crate::config::{Client, Source};
+use crate::events::{Kind, NewEvent};
 use crate::google::{AuthorizationRequest, pkce};
 use crate::ids::{ClientName, Email};
 use crate::scopes::ScopeSet;
@@ -113,6 +114,7 @@ impl Inner {
         };
         let ask = waiting.ask.clone();
         if ask.for_dashboard {
+            let actor = callback.actor.clone();
             return Ok(match self.identify(waiting, callback).await {
                 Ok(email) => {
                     self.pending.close(&id, Ended { ask, outcome: Err(WebError::Expired) });
@@ -120,6 +122,10 @@ impl Inner {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "nobody was signed in to the dashboard with Google");
+                    if matches!(error, WebError::SignIn(SignInError::OwnerNotListed)) {
+                        let event = NewEvent::new(Kind::DashboardRefused, &actor);
+                        self.events.note_seldom(event.with("by", "google"));
+                    }
                     self.pending.close(&id, Ended { ask, outcome: Err(error) });
                     Completed::End { id }
                 }
@@ -161,6 +167,7 @@ impl Inner {
 
     async fn redeem(&self, waiting: Waiting, callback: Callback) -> Result<Redeemed, WebError> {
         let Waiting { ask, asked, verifier, nonce, forced } = waiting;
+        let actor = callback.actor.clone();
         let code = code_of(callback)?;
         let own = self.config.server.sign_in_callback().ok_or(WebError::NotConfigured)?;
         let request = ExchangeRequest {
@@ -173,7 +180,7 @@ impl Inner {
             idempotency_key: None,
         };
         let terms = Terms { person: ask.person.clone(), asked: Some(asked) };
-        let outcome = self.sign_in.redeem_on(request, terms).await;
+        let outcome = self.sign_in.redeem_on(request, terms, &actor).await;
         self.metrics.exchanged(outcome_of(outcome.as_ref().err()));
         let exchanged = outcome?;
         let client = self.client(Some(ask.client.clone()))?;

@@ -93,7 +93,7 @@ async fn the_rows_go_with_their_user_and_no_other() {
     assert_eq!(counts(&home), [2, 4, 4, 4]);
     let change = GrantChange { state: Some(GrantState::Revoking), ..GrantChange::default() };
     vault.update_grant(&grants[0], change).await.expect("revoking");
-    assert_eq!(vault.delete_grant(grants[0].id).await, Ok(true));
+    assert_eq!(vault.delete_grant(grants[0].id, None).await, Ok(true));
     assert_eq!(counts(&home), [1, 2, 2, 2]);
     assert_eq!(vault.load_mirrors_of(grants[1].user).await.expect("read").len(), 1);
 }

@@ -46,6 +46,11 @@ fn marked_person(vault: &Vault, n: usize) -> NewConnection {
     NewConnection { profile, grant, seen: None, redemption: Some(redemption) }
 }
 
+fn marked_event(n: usize, user: UserId) -> EventRecord {
+    let (name, path) = (Some(marked(n, "owner")), Some(marked(n, "path")));
+    EventRecord { personal: Some(PersonalFacts { from: None, name, path }), ..event(1, Some(user)) }
+}
+
 #[tokio::test]
 async fn nothing_personal_stands_in_clear() {
     let home = Home::new(70);
@@ -58,7 +63,8 @@ async fn nothing_personal_stands_in_clear() {
         .await
         .expect("ok");
     for n in 0..50 {
-        vault.connect(marked_person(&vault, n)).await.expect("connects");
+        let person = vault.connect(marked_person(&vault, n)).await.expect("connects");
+        vault.append_events(vec![marked_event(n, person.user.id)]).await.expect("appended");
     }
     vault.backup(&home.directory.path().join("copy")).await.expect("copied");
     // Database, log, shared memory, lock, copy: while it is open, after a checkpoint, when it is closed.
@@ -88,7 +94,9 @@ async fn nothing_personal_is_printed() {
         root: RootSecret::Passphrase(crate::secret::SecretText::new(NEEDLE)),
         ..home.settings(root(1))
     };
-    let all = format!("{shown} {connected:?} {redemption:?} {key:?} {settings:?} {vault:?} {marks:?}");
+    let event = marked_event(1, connected.user.id);
+    let all =
+        format!("{event:?} {shown} {connected:?} {redemption:?} {key:?} {settings:?} {vault:?} {marks:?}");
     assert!(!all.to_lowercase().contains(&NEEDLE.to_lowercase()), "{all}");
 }
 
@@ -103,6 +111,7 @@ fn traces(home: &Home, user: i64) -> Traces {
         ("users", "id", "profile, sub_lookup, email_lookup"),
         ("grants", "user_id", "refresh_token, access_token, refresh_prefix, refresh_hash, refresh_hash_b64"),
         ("redemptions", "user_id", "answer"),
+        ("events", "user_id", "personal"),
     ] {
         let select = format!("SELECT {columns} FROM {table} WHERE {condition} = ?");
         let mut statement = stranger.prepare(&select).expect("a table");
@@ -115,7 +124,7 @@ fn traces(home: &Home, user: i64) -> Traces {
             }
         }
     }
-    assert_eq!(traces.len(), 9);
+    assert_eq!(traces.len(), 10);
     traces
 }
 
@@ -141,7 +150,7 @@ async fn forget(vault: &Vault, grant: &Grant) {
         ..GrantChange::default()
     };
     vault.update_grant(grant, change).await.expect("revoking");
-    assert_eq!(vault.delete_grant(grant.id).await, Ok(true));
+    assert_eq!(vault.delete_grant(grant.id, None).await, Ok(true));
 }
 
 #[tokio::test]
@@ -152,10 +161,12 @@ async fn what_was_forgotten_is_not_in_the_files_even_sealed() {
     let connects = (0..200).map(|n| vault.connect(marked_person(&vault, n)));
     let people: Vec<_> = futures_util::future::join_all(connects).await;
     let people: Vec<_> = people.into_iter().map(|person| person.expect("connects")).collect();
+    let events = people.iter().enumerate().map(|(n, person)| marked_event(n, person.user.id)).collect();
+    vault.append_events(events).await.expect("appended");
     let (leaving, staying): (Vec<_>, Vec<_>) =
         people.into_iter().partition(|person| person.user.id.0 % 3 > 0);
     let gone: Traces = leaving.iter().flat_map(|person| traces(&home, person.user.id.0)).collect();
-    assert!(gone.len() > 100 * 9);
+    assert!(gone.len() > 100 * 10);
     assert_eq!(left(&home, &gone).len(), gone.len(), "the instrument works");
     for person in &leaving {
         forget(&vault, &person.grant).await;
@@ -197,6 +208,6 @@ async fn a_checkpoint_is_wanted_by_what_erases_and_by_nothing_else() {
         let mut caller = Box::pin(vault.update_grant(&grant, revoking));
         assert!(futures_util::poll!(caller.as_mut()).is_pending());
     }
-    assert_eq!(vault.delete_grant(grant.id).await, Ok(true));
+    assert_eq!(vault.delete_grant(grant.id, None).await, Ok(true));
     assert!(wanted());
 }

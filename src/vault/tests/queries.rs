@@ -5,7 +5,7 @@ use super::*;
 
 /// Statements that read a whole table because that is what they are for: at the start, for a check of
 /// the whole file, or to count.
-const WHOLE: [&str; 12] = [
+const WHOLE: [&str; 15] = [
     "SELECT count(*) FROM sqlite_schema",
     "SELECT count(*) FROM users",
     "SELECT state, cause, client_id, count(*) FROM grants GROUP BY 1, 2, 3",
@@ -17,6 +17,11 @@ const WHOLE: [&str; 12] = [
     "SELECT * FROM redemptions",
     "SELECT * FROM mirrors",
     "SELECT * FROM connect_links ORDER BY id",
+    "SELECT * FROM events ORDER BY id",
+    "SELECT * FROM counts ORDER BY id",
+    // SQLite's own table of one row.
+    "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0), \
+     coalesce((SELECT id FROM events ORDER BY id DESC LIMIT 1), 0))",
     // At the start alone, and there are at most some dozens.
     "SELECT * FROM owner_sessions ORDER BY id",
 ];

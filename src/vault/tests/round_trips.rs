@@ -206,19 +206,19 @@ async fn a_grant_is_deleted_only_while_it_is_revoking_and_the_last_takes_the_per
     };
     let second = vault.connect(second).await.expect("connects");
 
-    assert_eq!(vault.delete_grant(first.grant.id).await, Err(VaultError::Conflict));
+    assert_eq!(vault.delete_grant(first.grant.id, None).await, Err(VaultError::Conflict));
     vault.update_grant(&first.grant, revoking()).await.expect("revoking");
     let leaving = vault.load_revoking_grants(10).await.expect("readable");
     assert_eq!(leaving.iter().map(|grant| grant.id).collect::<Vec<_>>(), [first.grant.id]);
     assert_eq!(leaving[0].revoke_until, Some(START.plus(86_400)));
-    assert_eq!(vault.delete_grant(first.grant.id).await, Ok(false));
-    assert_eq!(vault.delete_grant(first.grant.id).await, Err(VaultError::Gone));
+    assert_eq!(vault.delete_grant(first.grant.id, None).await, Ok(false));
+    assert_eq!(vault.delete_grant(first.grant.id, None).await, Err(VaultError::Gone));
     assert_eq!(vault.count_users().await, Ok(1));
     let known = vault.load_redemption(&marks).await.expect("readable").expect("the code stays known");
     assert!(known.answer.is_none(), "the answer held the person's profile");
 
     vault.update_grant(&second.grant, revoking()).await.expect("revoking");
-    assert_eq!(vault.delete_grant(second.grant.id).await, Ok(true));
+    assert_eq!(vault.delete_grant(second.grant.id, None).await, Ok(true));
     assert!(vault.load_user(first.user.id).await.expect("readable").is_none());
     assert_eq!(vault.find_user_by_sub(&sub(1)).await, Ok(None));
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![]));

@@ -37,6 +37,51 @@ async fn a_vault_of_the_second_schema_opens() {
     let home = moved_in("vault-v2.db");
     let vault = home.open();
     furnished_as_ever(&vault).await;
+    mirrored_as_ever(&vault).await;
+    vault.close().await;
+}
+
+#[tokio::test]
+async fn a_vault_of_the_third_schema_opens() {
+    let home = moved_in("vault-v3.db");
+    let vault = home.open();
+    furnished_as_ever(&vault).await;
+    mirrored_as_ever(&vault).await;
+    linked_as_ever(&vault).await;
+    // It has no events yet, and takes them.
+    assert_eq!(vault.newest_event().await, Ok(0));
+    assert_eq!(vault.append_events(vec![event(1, None)]).await, Ok(1));
+    vault.close().await;
+}
+
+#[tokio::test]
+async fn a_vault_of_the_fourth_schema_opens() {
+    let home = moved_in("vault-v4.db");
+    let vault = home.open();
+    furnished_as_ever(&vault).await;
+    mirrored_as_ever(&vault).await;
+    linked_as_ever(&vault).await;
+    let person = vault.find_user_by_sub(&sub(0)).await.expect("readable").expect("known");
+    let found = vault.find_events(&EventQuery::default(), 0, i64::MAX, Order::OldestFirst, 10).await;
+    let found: Vec<_> =
+        found.expect("readable").events.into_iter().map(|event| event.expect("sound")).collect();
+    let expected = [EventRecord { id: 1, ..event(1, Some(person)) }, EventRecord { id: 2, ..event(2, None) }];
+    assert_eq!(found, expected);
+    let counts = vault.load_counts(1, 2).await.expect("readable");
+    assert_eq!(counts, [Ok(count(1)), Ok(count(2))]);
+    assert_eq!(vault.append_events(vec![event(1, None)]).await, Ok(3));
+    vault.close().await;
+}
+
+async fn linked_as_ever(vault: &Vault) {
+    for n in [1, 2] {
+        let link = vault.load_connect_link(&link_secret(n)).await.expect("readable").expect("known");
+        assert_eq!(link, ConnectLinkRecord { id: link.id, ..connect_link(n) });
+    }
+}
+
+/// What [`furnish`] put into the second schema's tables.
+async fn mirrored_as_ever(vault: &Vault) {
     let person = vault.find_user_by_sub(&sub(0)).await.expect("readable").expect("known");
     let mirrors = vault.load_mirrors_of(person).await.expect("sound");
     assert_eq!(mirrors.len(), 2);
@@ -53,7 +98,6 @@ async fn a_vault_of_the_second_schema_opens() {
             assert!(expected.put_versions.contains(&version.kept));
         }
     }
-    vault.close().await;
 }
 
 /// A backup that was made by an older locum is verified by the tables that it has.
@@ -111,7 +155,8 @@ async fn furnished_as_ever(vault: &Vault) {
 
 #[tokio::test]
 async fn a_vault_with_a_pass_phrase_opens() {
-    for name in ["vault-v1-passphrase.db", "vault-v2-passphrase.db"] {
+    for version in 1..=4 {
+        let name = &format!("vault-v{version}-passphrase.db");
         let home = moved_in(name);
         let root = RootSecret::Passphrase(SecretText::new(PASSPHRASE));
         let vault = home.open_with(root).expect("opens");

@@ -34,7 +34,9 @@ pub(super) async fn answer(
     let (feed, content) = feed(length);
     let idle = (!asker.is_owner()).then_some(context.state.config.server.body_timeout);
     let mut bringing = std::pin::pin!(bring(payload, feed, &context.state.clock, idle));
-    let mut writing = Box::pin(context.state.app_data.write(person, path, content, mime_type, precondition));
+    let actor = asker.actor(context, request);
+    let app_data = &context.state.app_data;
+    let mut writing = Box::pin(app_data.write(person, path, content, mime_type, precondition, &actor));
     let written = tokio::select! {
         // First: what was decided before the content was all here is what the caller should hear.
         biased;
