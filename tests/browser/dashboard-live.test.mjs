@@ -28,6 +28,7 @@ browse('what happens elsewhere appears by itself', async ({ site, page }) => {
   await events.getByText('liat.dugma@gmail.com').waitFor();
   // Filters stand in the address.
   await page.getByLabel('Person').fill('bob.sample@gmail.com');
+  await page.getByLabel('Person').press('Enter');
   await events.getByText('alice@example.org').first().waitFor({ state: 'detached' });
   await events.getByText('bob.sample@gmail.com').first().waitFor();
   assert.match(page.url(), /user=bob\.sample/);
