@@ -14,6 +14,8 @@
 mod actor;
 mod feed;
 mod kind;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
@@ -51,8 +53,8 @@ const SELDOM: i64 = 60;
 /// Streams open at one time.
 const FEEDS: usize = 64;
 
-/// What is told of something that happened.
-#[derive(Clone, Debug)]
+/// What is told of something that happened. `Debug` leaves out what is personal.
+#[derive(Clone)]
 pub struct NewEvent {
     kind: Kind,
     actor: Actor,
@@ -60,6 +62,15 @@ pub struct NewEvent {
     client: Option<OAuthClientId>,
     details: Map<String, Value>,
     path: Option<String>,
+}
+
+impl std::fmt::Debug for NewEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewEvent")
+            .field("kind", &self.kind)
+            .field("actor", &self.actor)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NewEvent {

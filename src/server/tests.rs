@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod app_data;
 mod dashboard;
+mod events;
 mod exchange;
 mod keys;
 mod limits;

@@ -155,7 +155,13 @@ fn settings_exist() {
             let key = span.split([' ', '=']).next().unwrap_or_default();
             let plain = key.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.'));
             let file = ["toml", "key", "rs", "md"].iter().any(|end| key.ends_with(&format!(".{end}")));
-            if plain && !file && key.split_once('.').is_some_and(|(section, _)| sections.contains(section)) {
+            // A kind of event may begin like a section.
+            let kind = locum::events::Kind::from_code(key).is_some();
+            if plain
+                && !file
+                && !kind
+                && key.split_once('.').is_some_and(|(section, _)| sections.contains(section))
+            {
                 check(key);
             }
         }

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::harness::{TestLocum, client};
 
 /// A second client of the seeded project.
-async fn two_clients() -> TestLocum {
+pub async fn two_clients() -> TestLocum {
     let locum = TestLocum::start().await;
     let second = locum::emulator::RegisteredClient::web(
         format!("{}-second.apps.googleusercontent.com", locum.seeded.web.client_id.project())
@@ -34,7 +34,7 @@ async fn two_clients() -> TestLocum {
     locum.restart_with(&clients.concat()).await
 }
 
-async fn connect_to(locum: &TestLocum, name: &str) -> locum::ids::UserId {
+pub async fn connect_to(locum: &TestLocum, name: &str) -> locum::ids::UserId {
     let configured = locum.state.config.client(&client(name)).expect("configured").client_id.clone();
     let code = locum.code_with(locum.alice(), |code| code.client_id = configured);
     let mut request = crate::harness::request(code);

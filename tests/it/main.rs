@@ -13,6 +13,7 @@ mod dashboard;
 mod docs;
 mod drive;
 mod drive_cli;
+mod events;
 mod exchange;
 mod forget;
 mod harness;

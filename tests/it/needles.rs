@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use locum::emulator::{Endpoint, Fault, Person};
-use locum::events::Actor;
+use locum::events::{Actor, Kind, NewEvent, Via};
 use locum::sign_in::NamedPerson;
 use locum::sign_in::web_flow::LinkOrder;
 use locum::telemetry::{LogFormat, LogSettings, init_with_writer};
@@ -120,8 +120,14 @@ async fn nothing_in_clear_in_files_and_logs() {
             locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("known");
         }
     }
+    let actor = Actor::owner(Via::Dashboard, Some("needle@needle.example".into()), None);
+    locum.state.events.record(NewEvent::new(Kind::AppDataWritten, &actor).path("needle/path")).await;
     let web = WebLocum::start().await;
     browse(&web, &mut subs).await;
+    for state in [&locum.state, &web.locum.state] {
+        state.events.step().await.expect("written");
+        assert!(state.vault.newest_event().await.expect("readable") > 5);
+    }
     let folders = [locum.dir.path(), web.locum.dir.path()];
     for entry in folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("a directory")) {
         let path = entry.expect("an entry").path();

@@ -61,6 +61,27 @@ async fn a_vault_of_the_fourth_schema_opens() {
     furnished_as_ever(&vault).await;
     mirrored_as_ever(&vault).await;
     linked_as_ever(&vault).await;
+    told_as_ever(&vault).await;
+    assert_eq!(vault.load_owner_sessions().await, Ok(vec![]));
+    vault.close().await;
+}
+
+#[tokio::test]
+async fn a_vault_of_the_fifth_schema_opens() {
+    let home = moved_in("vault-v5.db");
+    let vault = home.open();
+    furnished_as_ever(&vault).await;
+    mirrored_as_ever(&vault).await;
+    linked_as_ever(&vault).await;
+    told_as_ever(&vault).await;
+    let mut by: Vec<_> = vault.load_owner_sessions().await.expect("readable");
+    by.sort_by_key(|session| session.as_ref().map(|session| session.signed_in_by == SignedInBy::Link).ok());
+    let by: Vec<_> = by.into_iter().map(|session| session.expect("sound").signed_in_by).collect();
+    assert_eq!(by, [SignedInBy::Google(email(1)), SignedInBy::Link]);
+    vault.close().await;
+}
+
+async fn told_as_ever(vault: &Vault) {
     let person = vault.find_user_by_sub(&sub(0)).await.expect("readable").expect("known");
     let found = vault.find_events(&EventQuery::default(), 0, i64::MAX, Order::OldestFirst, 10).await;
     let found: Vec<_> =
@@ -70,7 +91,6 @@ async fn a_vault_of_the_fourth_schema_opens() {
     let counts = vault.load_counts(1, 2).await.expect("readable");
     assert_eq!(counts, [Ok(count(1)), Ok(count(2))]);
     assert_eq!(vault.append_events(vec![event(1, None)]).await, Ok(3));
-    vault.close().await;
 }
 
 async fn linked_as_ever(vault: &Vault) {
@@ -155,7 +175,7 @@ async fn furnished_as_ever(vault: &Vault) {
 
 #[tokio::test]
 async fn a_vault_with_a_pass_phrase_opens() {
-    for version in 1..=4 {
+    for version in 1..=SCHEMA_VERSION {
         let name = &format!("vault-v{version}-passphrase.db");
         let home = moved_in(name);
         let root = RootSecret::Passphrase(SecretText::new(PASSPHRASE));
