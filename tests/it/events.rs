@@ -18,6 +18,7 @@ use locum::users::Revoke;
 use crate::browser::WebLocum;
 use crate::forget::{connect_to, two_clients};
 use crate::harness::{TestLocum, client, request};
+use crate::program::{Folder, Google, get, words};
 
 /// Everything there is, oldest first.
 async fn told(locum: &TestLocum) -> Vec<Event> {
@@ -312,4 +313,39 @@ async fn what_was_recorded_is_there_after_a_restart_and_ids_go_on() {
     let events = told(&locum).await;
     assert_eq!(kinds(&events), ["locum.started", "locum.started"]);
     assert_eq!((&*events[0].id, &*events[1].id), ("1", "2"));
+}
+
+/// The kinds in the log of a running server, oldest first.
+async fn log_of(base: &str, key: &str) -> Vec<String> {
+    let answer = get(base, "/v1/events?format=jsonl", key).await;
+    assert_eq!(answer.status, 200, "{}", words(&answer));
+    let text = String::from_utf8(answer.body.to_vec()).expect("UTF-8");
+    let kind = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        event["kind"].as_str().expect("a kind").to_owned()
+    };
+    text.lines().map(kind).collect()
+}
+
+#[actix_web::test]
+async fn kill_9_loses_nothing_that_the_owner_did() {
+    let google = Google::start();
+    let folder = Folder::configured(&google, "");
+    let server = folder.serve();
+    let made =
+        folder.run(&["--json", "key", "create", "watch", "--allow", "events:read", "--user", "all"]).json(0);
+    let key = made["key"].as_str().expect("a key");
+    folder.run(&["--json", "key", "create", "other", "--allow", "events:read", "--user", "all"]).json(0);
+    // At once: what was acknowledged is on disk.
+    server.kill();
+    let server = folder.serve();
+    assert_eq!(
+        log_of(server.base(), key).await,
+        ["locum.started", "key.created", "key.created", "locum.started"],
+        "no word of a stop"
+    );
+    server.stop();
+    let server = folder.serve();
+    let log = log_of(server.base(), key).await;
+    assert_eq!(log[4..], ["locum.stopped", "locum.started"]);
 }
