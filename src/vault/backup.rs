@@ -152,9 +152,13 @@ fn verify(path: &Path, root: &RootSecret) -> Result<BackupFacts, VaultError> {
     Vault::read_signing_keys(&conn, &keys)?;
     Vault::verify_redemptions(&conn, &keys)?;
     Vault::verify_documents(&conn, &keys)?;
-    Vault::verify_mirrors(&conn, &keys)?;
-    Vault::verify_connect_links(&conn, &keys)?;
     // A backup may be older than a table.
+    if version >= super::mirrors::SINCE {
+        Vault::verify_mirrors(&conn, &keys)?;
+    }
+    if version >= super::connect_links::SINCE {
+        Vault::verify_connect_links(&conn, &keys)?;
+    }
     if version >= super::events::SINCE {
         Vault::verify_events(&conn, &keys)?;
         Vault::verify_counts(&conn, &keys)?;

@@ -14,6 +14,9 @@ use crate::ids::{Email, OAuthClientId, Sub};
 use crate::scopes::ScopeSet;
 use crate::secret::SecretText;
 
+/// The schema that first has the table.
+pub(super) const SINCE: i64 = 3;
+
 const TABLE: &str = "connect_links";
 const PERSON: &str = "person";
 

@@ -23,6 +23,9 @@ use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
 use crate::ids::{MirrorId, UserId};
 
+/// The schema that first has the tables.
+pub(super) const SINCE: i64 = 2;
+
 const TABLE: &str = "mirrors";
 
 /// How far a mirror has come.
