@@ -90,8 +90,7 @@ impl Counts {
         Self(Arc::new(Inner { config, vault, clock, metrics, written: Mutex::default() }))
     }
 
-    /// Adds what was counted since the last time to the running hour, and forgets what is older than
-    /// `events.retention`. A job's step.
+    /// Adds what was counted since the last time to the running hour. A job's step.
     ///
     /// # Errors
     /// When the vault cannot be written; nothing is lost by it.
@@ -99,8 +98,7 @@ impl Counts {
         let inner = &self.0;
         let mut written = inner.written.lock().await;
         let seen = Tally::ALL.map(|tally| inner.metrics.tallied(tally));
-        let now = inner.clock.now();
-        let hour = now.unix().div_euclid(HOUR);
+        let hour = inner.clock.now().unix().div_euclid(HOUR);
         let more: Vec<_> = Tally::ALL
             .iter()
             .zip(seen.iter().zip(written.iter()))
@@ -111,8 +109,16 @@ impl Counts {
             inner.vault.add_counts(more).await?;
             *written = seen;
         }
-        let oldest = (now - inner.config.events.retention).unix().div_euclid(HOUR);
-        inner.vault.purge_counts(oldest).await
+        Ok(())
+    }
+
+    /// Forgets what is older than `events.retention`. A job's step.
+    ///
+    /// # Errors
+    /// When the vault cannot be written.
+    pub async fn purge_step(&self) -> Result<(), VaultError> {
+        let oldest = self.0.clock.now() - self.0.config.events.retention;
+        self.0.vault.purge_counts(oldest.unix().div_euclid(HOUR)).await
     }
 
     /// The numbers of a chart that ends now, what is not written yet among them.

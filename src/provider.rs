@@ -34,6 +34,9 @@ const START_COOL_DOWN: i64 = 10;
 /// A document that was fetched further ahead than this many seconds comes from a time when the clock
 /// was wrong, and is not fresh.
 const CLOCK_LEEWAY: i64 = 60;
+/// Seconds by which a clock that differs from Google's is its owner's business: half of what ID tokens are
+/// forgiven, beyond which good ones are refused.
+pub const SKEW_NOTICE: i64 = 30;
 /// A document is fetched anew this many seconds before its cache headers end.
 const AHEAD: i64 = 300;
 /// How long after it was fetched a document serves on while Google cannot be reached: three days.

@@ -232,11 +232,12 @@ impl AppState {
         });
         let state = self.clone();
         self.lifecycle.job("vault", HALF_A_MINUTE, HALF_A_MINUTE, move || {
-            let (vault, events) = (state.vault.clone(), state.events.clone());
+            let (vault, events, counts) = (state.vault.clone(), state.events.clone(), state.counts.clone());
             async move {
                 report("purge", vault.purge_redemptions().await);
                 report("purge", vault.purge_connect_links().await);
                 report("purge", events.purge_step().await);
+                report("purge", counts.purge_step().await);
                 report("checkpoint", vault.checkpoint_if_wanted().await);
             }
         });

@@ -231,12 +231,8 @@ impl Tokens {
         client: Option<&ClientName>,
         reach: &Reach,
     ) -> Result<HandedToken, TokenError> {
-        let inner = &self.0;
-        let request =
-            TokenRequest { person: user.into(), client, scopes: None, min_ttl: None, rejected: None, reach };
-        let held = inner.load_held(user).await?;
-        let grant = inner.select(&held, &request)?;
-        inner.land(grant.id, None, Goal::Now).await
+        let (grant, _) = self.0.named(user, client, reach).await?;
+        self.0.land(grant, None, Goal::Now).await
     }
 
     /// As [`Tokens::refresh_now`], because somebody wants it, and tells of it. Goes on whoever hangs up.
@@ -251,17 +247,14 @@ impl Tokens {
         actor: &Actor,
     ) -> Result<HandedToken, TokenError> {
         let inner = &self.0;
-        let request =
-            TokenRequest { person: user.into(), client, scopes: None, min_ttl: None, rejected: None, reach };
-        let held = inner.load_held(user).await?;
-        let grant = inner.select(&held, &request)?;
-        let (this, id) = (inner.clone(), grant.id);
+        let (grant, client) = inner.named(user, client, reach).await?;
         let mut event = NewEvent::new(Kind::GrantRefreshed, actor).about(user);
-        if let Some(client) = grant.client.as_ref().and_then(|name| inner.config.client(name)) {
+        if let Some(client) = client.and_then(|name| inner.config.client(&name)) {
             event = event.client(&client.client_id);
         }
+        let this = inner.clone();
         let work = async move {
-            let landed = this.land(id, None, Goal::Now).await;
+            let landed = this.land(grant, None, Goal::Now).await;
             if landed.is_ok() {
                 this.events.record(event).await;
             }
@@ -290,11 +283,23 @@ impl Inner {
         self.config.client_by_id(id).map(|client| client.name.clone())
     }
 
+    /// The person's grant with this client, or their only one, and the client's name.
+    async fn named(
+        &self,
+        user: UserId,
+        client: Option<&ClientName>,
+        reach: &Reach,
+    ) -> Result<(GrantId, Option<ClientName>), TokenError> {
+        let request =
+            TokenRequest { person: user.into(), client, scopes: None, min_ttl: None, rejected: None, reach };
+        let held = self.load_held(user).await?;
+        let grant = self.select(&held, &request)?;
+        Ok((grant.id, grant.client.clone()))
+    }
+
     /// Starts a refresh when a token that is in use nears its end, so that no caller waits for it.
     fn refresh_ahead(self: &Arc<Self>, grant: &Held, token: &HandedToken, now: Timestamp) {
-        let ahead = i64::try_from(self.config.tokens.refresh_ahead.as_secs()).unwrap_or(i64::MAX);
-        // A token that lives shorter than twice that is refreshed in the second half of its life.
-        let ahead = ahead.min(token.lifetime() / 2);
+        let ahead = self.config.tokens.ahead(token.lifetime());
         if token.expires_at.since(now) >= ahead || now.unix() < grant.ahead_after.load(Ordering::Relaxed) {
             return;
         }

@@ -7,10 +7,8 @@
 use super::{Check, Inner, Outcome};
 use crate::config::Client;
 use crate::google::{ClientCredentials, ClientFault, Endpoints, GoogleError};
+use crate::provider::SKEW_NOTICE;
 use crate::secret::{ClientSecret, RefreshToken};
-
-/// A clock that is off by more refuses good ID tokens.
-const SKEW: i64 = 30;
 
 impl Inner {
     pub(super) async fn ask(&self, client: &Client) -> Vec<Check> {
@@ -139,7 +137,7 @@ fn document(id: &str, words: &str, error: &GoogleError) -> Check {
 }
 
 fn clock(skew: i64) -> Check {
-    if skew.abs() <= SKEW {
+    if skew.abs() <= SKEW_NOTICE {
         return Check::new("clock", Outcome::Ok, "The clock is right", "It agrees with Google's.");
     }
     Check::new(

@@ -155,6 +155,14 @@ pub struct TokensSection {
     pub concurrent_refreshes: usize,
 }
 
+impl TokensSection {
+    /// How many seconds before its end a token is refreshed that lives for so many from first to last: one that
+    /// lives shorter than twice `refresh_ahead`, in the second half of its life.
+    pub fn ahead(&self, lifetime: i64) -> i64 {
+        i64::try_from(self.refresh_ahead.as_secs()).unwrap_or(i64::MAX).min(lifetime / 2)
+    }
+}
+
 /// `[sessions]`: locum's own session tokens for apps' users.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionsSection {

@@ -1,7 +1,8 @@
 //! What Google's scopes allow, in plain English, and how Google sorts them: the one place that says either.
 //!
 //! The words are locum's own, close to those of Google's consent page. A scope that is not in the table is
-//! shown as it is and nothing is said about its class.
+//! shown as it is and nothing is said about its class. Google may sort a scope anew: its console, under Data
+//! Access, has the last word, and nothing here but advice goes by the class.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,8 @@
 //! browser's session for the owner.
 //!
 //! A handler's signature says what authority it needs: [`Allowed`] with an action, [`AsOwner`],
-//! [`OfSession`], [`OfDashboard`], or none of them for a public route. Each is proof: it cannot be built elsewhere.
+//! [`OfSession`], [`OfDashboard`], or none of them for a public route. Each is proof: it cannot be built
+//! elsewhere.
 
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
@@ -258,8 +259,8 @@ impl<R: Right> FromRequest for Allowed<R> {
     }
 }
 
-/// The owner: on the admin socket, in a browser that is signed in, or by an API key that allows `admin` and is bound to nothing. A bound
-/// one could otherwise make itself an unbound one.
+/// The owner: on the admin socket, in a browser that is signed in, or by an API key that allows `admin` and is
+/// bound to nothing. A bound one could otherwise make itself an unbound one.
 pub(super) struct AsOwner(Caller);
 
 impl Deref for AsOwner {

@@ -126,7 +126,10 @@ fn admit(context: &Context, door: Door, request: &ServiceRequest) -> Result<(), 
             context.limits.check_address(context.client_address(request.request()))?;
         }
     }
-    request.extensions_mut().insert(shown);
+    // Most requests show none, and keeping that would cost each of them an allocation.
+    if !matches!(shown, Shown::Nothing) {
+        request.extensions_mut().insert(shown);
+    }
     if context.state.vault.has_failed() {
         return Err(Problem::new(Code::VaultFailed));
     }

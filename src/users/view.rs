@@ -273,11 +273,10 @@ impl Inner {
             self.config.client_by_id(&grant.client_id).map(|client| client.scopes.minus(&grant.scopes));
         GrantDetail {
             next_refresh_at: is_refreshed.then(|| grant.refreshed_at + settings.keep_alive),
-            refresh_ahead_from: grant.access_expires_at.filter(|_| is_refreshed).map(|end| {
-                // As the road to tokens does it: a short-lived one in the second half of its life.
-                let ahead = i64::try_from(settings.refresh_ahead.as_secs()).unwrap_or(i64::MAX);
-                end.plus(-ahead.min(end.since(grant.refreshed_at) / 2))
-            }),
+            refresh_ahead_from: grant
+                .access_expires_at
+                .filter(|_| is_refreshed)
+                .map(|end| end.plus(-settings.ahead(end.since(grant.refreshed_at)))),
             scopes_in_words: grant.scopes.in_words(),
             missing_scopes: wanted.unwrap_or_default(),
         }

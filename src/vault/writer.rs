@@ -363,6 +363,7 @@ impl Thread {
                 loop {
                     match backup.step(BACKUP_STEP).map_err(sql)? {
                         StepResult::Done => break,
+                        // A reader is in the way for a moment. This is a thread of its own and may sleep.
                         StepResult::Busy | StepResult::Locked => std::thread::sleep(Duration::from_millis(5)),
                         _ => {}
                     }

@@ -55,8 +55,7 @@ function Client({ client }) {
         <div><dt>Codes come from</dt><dd>${client.sources.map((source) => html`
           <code class="tag" key=${source}>${source}</code> `)}</dd></div>
         <div><dt>Asks for</dt><dd>${client.scopes.map((scope) => html`<code class="tag" key=${scope}>
-          ${shortScope(scope)}</code> `)}
-          ${client.asks_refresh ? '' : html`<span class="quiet block">without lasting access</span>`}</dd></div>
+          ${shortScope(scope)}</code> `)}</dd></div>
         <div><dt>Grants</dt><dd>${grantsWords(client)}</dd></div>
       </dl>
       <${Checks} title="Set-up" checks=${client.checks} />

@@ -36,9 +36,6 @@ pub struct ClientView {
     pub sources: Vec<String>,
     /// The scopes wanted from everybody.
     pub scopes: ScopeSet,
-    /// Whether people are asked for lasting access with it: by every source of codes, some by locum and some by
-    /// the app.
-    pub asks_refresh: bool,
     /// Why its refreshes are paused, if they are.
     pub paused: Option<Pause>,
     /// How many of its grants stand where.
@@ -90,7 +87,6 @@ async fn view(context: &Context, client: &Client) -> Result<ClientView, Problem>
         project: client.client_id.project().to_owned(),
         sources: client.sources.iter().map(|source| source.as_str().to_owned()).collect(),
         scopes: client.scopes.clone(),
-        asks_refresh: !client.sources.is_empty(),
         paused: pause_of(context, &client.client_id),
         grants,
         register: registrations(client, &state.config.server),

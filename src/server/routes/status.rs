@@ -40,8 +40,8 @@ impl Status {
     /// So is a refresh token that Google said will run out: two days, of the seven that a project in
     /// Testing gives.
     pub const GRANT_NOTICE: i64 = 2 * 86_400;
-    /// A clock that is off by more refuses good ID tokens.
-    pub const SKEW_NOTICE: i64 = 30;
+    /// So is a clock that is off by more than this.
+    pub const SKEW_NOTICE: i64 = crate::provider::SKEW_NOTICE;
 }
 
 /// How many grants of one client stand where.

@@ -370,7 +370,7 @@ async fn counts_are_kept_by_the_hour_and_shown_for_a_day_and_a_month() {
     assert_eq!(last(&chart("?span=month").await, "tokens", 1), (json!(0), json!(4), 30));
     // Older than they are kept.
     site.clock.advance(Duration::from_secs(400 * 86_400));
-    site.state.counts.step().await.expect("written");
+    site.state.counts.purge_step().await.expect("written");
     assert_eq!(site.state.vault.load_counts(0, i64::MAX).await, Ok(vec![]));
     let reply = site.send(site.as_owner("GET", "/v1/counts?span=week")).await;
     assert_eq!((reply.status, reply.code()), (400, "parameter_invalid"));

@@ -136,7 +136,7 @@ async fn a_client_says_what_to_register_and_how_it_is() {
     let clients = get(&site, "/v1/clients").await;
     let list: ClientList = serde_json::from_value(clients.clone()).expect("a list");
     let client = &list.clients[0];
-    assert_eq!((client.name.as_str(), client.grants.active, client.asks_refresh), ("main", 1, true));
+    assert_eq!((client.name.as_str(), client.grants.active), ("main", 1));
     assert!(client.register.iter().any(|entry| entry.value == client.client_id.as_str()), "{clients}");
     assert_eq!(clients["clients"][0]["sign_in_url"], Value::Null);
     assert!(client.sign_in_note.as_ref().is_some_and(|note| note.contains("web")), "{clients}");
@@ -211,7 +211,6 @@ async fn each_of_two_secrets_is_tried() {
     let two =
         clients["clients"].as_array().expect("a list").iter().find(|c| c["name"] == "two").expect("two");
     assert_eq!(two["sign_in_url"], "/v1/sign-in?client=two");
-    assert_eq!(two["asks_refresh"], true);
     let own = "https://locum.example.org/v1/sign-in/callback";
     assert!(two["register"].as_array().expect("a list").iter().any(|entry| entry["value"] == own), "{two}");
 }

@@ -95,19 +95,7 @@ impl Vault {
         limit: usize,
     ) -> Result<Vec<(UserId, Result<User, VaultError>)>, VaultError> {
         self.read(|conn| {
-            let mut statement =
-                conn.prepare_cached(select_users!("WHERE id > ? ORDER BY id LIMIT ?")).map_err(sql)?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement
-                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
-                    Ok((UserId(row.get(0)?), UserRow::from_sql(row)?))
-                })
-                .map_err(sql)?;
-            rows.map(|row| {
-                let (id, row) = row.map_err(sql)?;
-                Ok((id, row.and_then(|row| row.open(&self.0.keys))))
-            })
-            .collect()
+            each_row(conn, after, limit, |_, row| Ok(row.and_then(|row| row.open(&self.0.keys))))
         })
     }
 
@@ -122,21 +110,7 @@ impl Vault {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<(UserId, ReadPerson)>, VaultError> {
-        self.read_together(|conn| {
-            let mut statement =
-                conn.prepare_cached(select_users!("WHERE id > ? ORDER BY id LIMIT ?")).map_err(sql)?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement
-                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
-                    Ok((UserId(row.get(0)?), UserRow::from_sql(row)?))
-                })
-                .map_err(sql)?;
-            rows.map(|row| {
-                let (id, row) = row.map_err(sql)?;
-                Ok((id, self.whole(conn, id, row)?))
-            })
-            .collect()
-        })
+        self.read_together(|conn| each_row(conn, after, limit, |id, row| self.whole(conn, id, row)))
     }
 
     /// One person with all their grants, as of one moment. Blocks, as [`Vault::read_people`].
@@ -191,4 +165,26 @@ impl Vault {
         }
         Ok(count)
     }
+}
+
+/// Makes something of up to `limit` rows in the order of their ids, starting after `after`.
+fn each_row<T>(
+    conn: &Connection,
+    after: Option<UserId>,
+    limit: usize,
+    made: impl Fn(UserId, Result<UserRow, VaultError>) -> Result<T, VaultError>,
+) -> Result<Vec<(UserId, T)>, VaultError> {
+    let mut statement =
+        conn.prepare_cached(select_users!("WHERE id > ? ORDER BY id LIMIT ?")).map_err(sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement
+        .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+            Ok((UserId(row.get(0)?), UserRow::from_sql(row)?))
+        })
+        .map_err(sql)?;
+    rows.map(|row| {
+        let (id, row) = row.map_err(sql)?;
+        Ok((id, made(id, row)?))
+    })
+    .collect()
 }

@@ -47,6 +47,8 @@ pub enum AttentionKind {
     GrantSuspended,
     /// A set-up stands in the way of a grant.
     GrantBlocked,
+    /// An API key admits nobody, since its record is damaged.
+    ApiKeyDamaged,
     /// An API key ends.
     ApiKeyExpires,
     /// There is no recent backup.
@@ -332,7 +334,7 @@ fn keys(facts: &Facts<'_>) -> Vec<Found> {
         .collect();
     if facts.status.api_keys.damaged > 0 {
         found.push(Found::new(
-            AttentionKind::ApiKeyExpires,
+            AttentionKind::ApiKeyDamaged,
             Warning,
             format!("{} admit nobody", plural(facts.status.api_keys.damaged as u64, "API key")),
             "Their records are damaged. Make new keys, or restore a backup.",

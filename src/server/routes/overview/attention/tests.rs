@@ -66,7 +66,7 @@ fn each_thing_is_told_once_with_what_ends_it() {
         (K::GrantBlocked, Warning, "402839145520-x", |s| {
             s["grants"] = json!([count(None, "blocked", 2), count(None, "blocked", 3)]);
         }),
-        (K::ApiKeyExpires, Warning, "damaged", |s| s["api_keys"]["damaged"] = 1.into()),
+        (K::ApiKeyDamaged, Warning, "damaged", |s| s["api_keys"]["damaged"] = 1.into()),
         (K::ClockSkew, Warning, "NTP", |s| s["google"]["clock_skew_seconds"] = 31.into()),
     ];
     for (kind, severity, words, change) in cases {
