@@ -260,6 +260,8 @@ pub struct VaultFacts {
     pub schema: i64,
     /// The newest data key's term.
     pub data_key_term: u32,
+    /// When that key was made.
+    pub data_key_made_at: crate::clock::Timestamp,
     /// Size of the database file in bytes, the write-ahead log not counted.
     pub size: u64,
     /// When the last verified backup was made.
@@ -334,14 +336,21 @@ impl Vault {
     /// # Errors
     /// When the file cannot be read.
     pub async fn facts(&self) -> Result<VaultFacts, VaultError> {
-        let last_backup: Option<i64> = self.read(|conn| {
-            conn.query_row("SELECT last_backup_at FROM vault WHERE id = 1", [], |row| row.get(0)).map_err(sql)
+        let (last_backup, key_made_at): (Option<i64>, i64) = self.read(|conn| {
+            conn.query_row(
+                "SELECT last_backup_at, (SELECT min(created_at) FROM data_keys WHERE purpose = 'data' AND term = ?) \
+                 FROM vault WHERE id = 1",
+                [self.0.keys.active_term()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .map_err(sql)
         })?;
         let size = std::fs::metadata(&self.0.path).map_err(|error| VaultError::io(&error))?.len();
         Ok(VaultFacts {
             root_id: self.root_id().to_string(),
             schema: SCHEMA_VERSION,
             data_key_term: self.0.keys.active_term(),
+            data_key_made_at: crate::clock::Timestamp::from_unix(key_made_at),
             size,
             last_backup: last_backup.map(crate::clock::Timestamp::from_unix),
         })

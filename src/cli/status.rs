@@ -181,7 +181,8 @@ mod tests {
             "clients": [{ "name": "main", "client_id": "402839145520-x", "paused": null }],
             "google": { "keys_loaded": true, "keys_fetched_at": "2026-11-22T11:00:00Z", "keys_fresh_until": null,
                         "last_error": null, "clock_skew_seconds": 1 },
-            "vault": { "root_id": "0011223344556677", "schema": 1, "data_key_term": 1, "size": 4096,
+            "vault": { "root_id": "0011223344556677", "schema": 1, "data_key_term": 1,
+                       "data_key_made_at": "2026-11-22T12:00:00Z", "size": 4096,
                        "last_backup": null, "failed": false },
         });
         change(&mut status);

@@ -55,6 +55,11 @@ impl Actor {
         matches!(self.who, Who::Owner { .. })
     }
 
+    /// Whether it is locum by itself, and nobody wanted it.
+    pub const fn is_locum(&self) -> bool {
+        matches!(self.who, Who::Locum)
+    }
+
     /// The words there are for actors.
     pub const CODES: [&'static str; 4] = ["owner", "key", "user", "locum"];
 

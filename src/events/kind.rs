@@ -85,6 +85,7 @@ kinds! {
     GrantRefreshed = "grant.refreshed", Info, "The grant was refreshed by hand.";
     ClientPaused = "client.paused", Warning, "Google refuses the OAuth client, and its refreshes are paused.";
     ClientResumed = "client.resumed", Notice, "Google accepts the OAuth client again.";
+    ClientChecked = "client.checked", Info, "Google was asked whether it takes the OAuth client.";
     ConnectLinkCreated = "connect_link.created", Info, "A connect link was made.";
     ConnectLinkWithdrawn = "connect_link.withdrawn", Info, "A connect link was withdrawn.";
     ConnectLinkFollowed = "connect_link.followed", Info, "A connect link was followed to Google's page.";
@@ -95,6 +96,7 @@ kinds! {
     MirrorAccepted = "mirror.accepted", Notice, "The owner accepted a mirror's run.";
     MirrorFailed = "mirror.failed", Warning, "A mirror cannot run.";
     MirrorRecovered = "mirror.recovered", Info, "A mirror runs again.";
+    MirrorRan = "mirror.ran", Info, "A mirror was run by hand.";
     AppDataWritten = "app_data.written", Info, "The owner wrote a file of the person's app data.";
     AppDataDeleted = "app_data.deleted", Notice, "The owner deleted a file of the person's app data.";
     AppDataRestored = "app_data.restored", Info, "The owner put a kept version of a file back.";

@@ -291,7 +291,7 @@ impl Inner {
         }
     }
 
-    /// Tells of what has changed with a run, not of each run.
+    /// Tells of each run that somebody wanted, and of what has changed with one.
     async fn tell(
         &self,
         index: usize,
@@ -310,6 +310,14 @@ impl Inner {
                 self.events.record(event.with("why", why.clone())).await;
             }
             _ => {}
+        }
+        if let (Ok(report), false) = (outcome, told.actor.is_locum())
+            && held.is_none()
+        {
+            let done = &report.done;
+            let event = self.about(index, target, Kind::MirrorRan, told.actor);
+            let event = event.with("downloaded", done.downloaded).with("uploaded", done.uploaded);
+            self.events.record(event.with("deleted", done.deleted_here + done.deleted_at_drive)).await;
         }
         match failure(outcome) {
             Failure::Unclear => {}

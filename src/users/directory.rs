@@ -3,8 +3,8 @@
 //!
 //! What must stay true:
 //!
-//! - personal data is in memory only while somebody looks: the directory is read from the vault when it is
-//!   first asked and dropped [`IDLE`] seconds after it was last asked;
+//! - personal data is in memory only while somebody looks: the directory is read from the vault when the owner
+//!   opens the dashboard or first asks, and dropped [`IDLE`] seconds after it was last asked;
 //! - whoever was told that a change is done finds it in the next answer: the vault notes which rows
 //!   change, and those are read again before each answer;
 //! - whoever cannot be read is counted, not hidden;

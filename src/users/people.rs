@@ -25,6 +25,17 @@ pub struct PeoplePage {
 }
 
 impl Users {
+    /// Reads everybody by and by, because they are about to be searched: so that not even the first search waits.
+    /// Does nothing where they are at hand.
+    pub fn expect_search(&self) {
+        let users = self.clone();
+        self.0.lifecycle.spawn(async move {
+            if let Err(error) = users.people(PeopleQuery::default()).await {
+                tracing::debug!(%error, "the people could not be read ahead of a search");
+            }
+        });
+    }
+
     /// The page of people that `query` asks for. The first call after a while reads everybody; later ones
     /// cost some milliseconds for 100,000 people.
     ///

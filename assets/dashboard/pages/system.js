@@ -53,7 +53,7 @@ const Vault = ({ vault }) => html`
     <dl class="facts-list">
       <div><dt>Size</dt><dd>${bytes(vault.size)}</dd></div>
       <div><dt>Root key</dt><dd><code>${vault.root_id}</code></dd></div>
-      <div><dt>Data key</dt><dd>term ${vault.data_key_term}</dd></div>
+      <div><dt>Data key</dt><dd>term ${vault.data_key_term}, made <${Time} at=${vault.data_key_made_at} /></dd></div>
       <div><dt>Schema</dt><dd>${vault.schema}</dd></div>
       <div><dt>Last backup</dt><dd><${Time} at=${vault.last_backup} /></dd></div>
     </dl>

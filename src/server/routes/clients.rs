@@ -10,8 +10,9 @@ use super::super::context::Context;
 use super::super::problem::{Code, Problem};
 use super::super::query;
 use super::status::{Pause, pause_of};
-use crate::clients::{Check, Registration, registrations};
+use crate::clients::{Check, ClientsError, Registration, registrations};
 use crate::config::{Client, Source};
+use crate::events::{Kind, NewEvent};
 use crate::grant::StateCounts;
 use crate::ids::{ClientName, OAuthClientId};
 use crate::scopes::ScopeSet;
@@ -98,14 +99,23 @@ async fn view(context: &Context, client: &Client) -> Result<ClientView, Problem>
 
 /// Asks Google. Touches no grant and pauses nothing.
 pub(super) async fn check(
-    _: AsOwner,
+    owner: AsOwner,
     context: web::Data<Context>,
     request: HttpRequest,
     name: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let [] = query::parameters(request.query_string(), [])?;
     let name: ClientName = name.parse().map_err(|_| Problem::new(Code::ClientUnknown))?;
-    let checks = context.state.clients.check(&name).await?;
+    let (state, actor) = (context.state.clone(), owner.actor(&context, &request));
+    let asked = name.clone();
+    let work = async move {
+        let checks = state.clients.check(&asked).await?;
+        if let Some(client) = state.config.client(&asked) {
+            state.events.record(NewEvent::new(Kind::ClientChecked, &actor).client(&client.client_id)).await;
+        }
+        Ok::<_, ClientsError>(checks)
+    };
+    let checks = context.to_the_end(work).await?;
     tracing::info!(client = %name, "a client was checked at Google");
     super::ok(&json!({ "checks": checks }))
 }

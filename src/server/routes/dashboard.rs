@@ -30,6 +30,7 @@ pub(super) async fn home(context: web::Data<Context>, request: HttpRequest) -> R
     if let dashboard::Shown::Session(_) = dashboard::shown(&context, &request)
         && dashboard::own(&context, &request).is_ok()
     {
+        context.state.users.expect_search();
         return assets::index(request.headers());
     }
     let visitor = Visitor::of(&request);

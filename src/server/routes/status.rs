@@ -120,6 +120,8 @@ pub struct VaultStatus {
     pub schema: i64,
     /// The newest data key's term.
     pub data_key_term: u32,
+    /// When that key was made.
+    pub data_key_made_at: Timestamp,
     /// Size of the database file in bytes.
     pub size: u64,
     /// When the last verified backup was made.
@@ -180,6 +182,7 @@ pub(super) async fn gather(context: &Context) -> Result<Status, Problem> {
             root_id: vault.root_id,
             schema: vault.schema,
             data_key_term: vault.data_key_term,
+            data_key_made_at: vault.data_key_made_at,
             size: vault.size,
             last_backup: vault.last_backup,
             failed: state.vault.has_failed(),

@@ -177,6 +177,8 @@ async fn a_check_tells_a_good_secret_from_a_bad_one_and_touches_nothing() {
     assert_eq!(again.header("retry-after"), "10");
     let unknown = site.send(site.as_owner("POST", "/v1/clients/other/check")).await;
     assert_eq!((unknown.status, unknown.code()), (404, "client_unknown"));
+    let told = get(&site, "/v1/events?kind=client.checked").await;
+    assert_eq!(told["events"].as_array().expect("a list").len(), 1, "what was refused was not done: {told}");
 
     // The owner changed the secret at Google and not here.
     let mut client = site.seeded.web.clone();

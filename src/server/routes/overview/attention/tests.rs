@@ -13,7 +13,8 @@ fn status(change: impl FnOnce(&mut Value)) -> Status {
         "clients": [{ "name": "main", "client_id": "402839145520-x", "paused": null }],
         "google": { "keys_loaded": true, "keys_fetched_at": now, "keys_fresh_until": now.plus(3600),
                     "last_error": null, "clock_skew_seconds": 1 },
-        "vault": { "root_id": "0011223344556677", "schema": 1, "data_key_term": 1, "size": 4096,
+        "vault": { "root_id": "0011223344556677", "schema": 1, "data_key_term": 1,
+                       "data_key_made_at": "2026-11-22T12:00:00Z", "size": 4096,
                    "last_backup": now.plus(-86_400), "failed": false },
     });
     change(&mut status);
