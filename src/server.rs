@@ -46,6 +46,7 @@ pub use self::routes::{
 use self::admin_peer::AdminRule;
 use self::context::{Context, Door};
 use self::middleware::Edge;
+use crate::events::{Actor, Kind, NewEvent};
 use crate::lifecycle::Lifecycle;
 use crate::state::AppState;
 
@@ -196,8 +197,10 @@ impl RunningServer {
 
     /// A one-time link that opens the dashboard, for whoever is the owner; `None` where browsers cannot reach
     /// this server at an address that is known. It is a secret: for the owner's own terminal alone.
-    pub fn login_link(&self) -> Option<String> {
-        dashboard::login_link(&self.context).map(|(url, _)| url.into())
+    pub async fn login_link(&self) -> Option<String> {
+        let (url, _) = dashboard::login_link(&self.context)?;
+        self.state.events.record(NewEvent::new(Kind::DashboardLinkMade, &Actor::locum())).await;
+        Some(url.into())
     }
 
     /// Resolves when the server cannot go on: a listener ended, or the disk failed under the vault. The

@@ -74,7 +74,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, 
             .await
             .map_err(anyhow::Error::from)?;
         let serving = Serving::start(state, Some(listener)).await?;
-        let link = serving.login_link().context("the demo listens on an address")?;
+        let link = serving.login_link().await.context("the demo listens on an address")?;
         let told = Told {
             base: &serving.address,
             link: &link,

@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Exit, Failure> {
         let lock = VaultLock::take(&vault).map_err(anyhow::Error::from)?;
         let state = assembly::assemble(loaded.clone(), context.environment, lock).await?;
         let serving = Serving::start(state, None).await?;
-        tell(context, &loaded, &serving)?;
+        tell(context, &loaded, &serving).await?;
         serving.until_the_end(&mut signals).await
     })
 }
@@ -92,8 +92,8 @@ impl Serving {
     }
 
     /// A one-time link to the dashboard, for the owner's eyes; `None` where no browser can come in.
-    pub(super) fn login_link(&self) -> Option<String> {
-        self.server.login_link()
+    pub(super) async fn login_link(&self) -> Option<String> {
+        self.server.login_link().await
     }
 
     /// Goes on until a signal, then finishes what is under way; a second signal cuts that short.
@@ -156,7 +156,7 @@ pub(super) fn bind(path: &Path, mode: u32) -> Result<UnixListener, Failure> {
 }
 
 /// Says that it is ready, and what the owner should know.
-fn tell(context: &Context<'_>, loaded: &Loaded, serving: &Serving) -> Result<(), Failure> {
+async fn tell(context: &Context<'_>, loaded: &Loaded, serving: &Serving) -> Result<(), Failure> {
     let config = &loaded.config;
     let root_key_id = &serving.root_key_id;
     if context.json {
@@ -187,8 +187,10 @@ fn tell(context: &Context<'_>, loaded: &Loaded, serving: &Serving) -> Result<(),
     fact("admin socket", config.server.admin_socket.display().to_string());
     fact("listens on", serving.address.clone());
     // On a terminal somebody reads it; a journal or a file would keep it.
-    let link = std::io::stderr().is_terminal() && !context.environment.is_journal();
-    if let Some(link) = link.then(|| serving.login_link()).flatten() {
+    if std::io::stderr().is_terminal()
+        && !context.environment.is_journal()
+        && let Some(link) = serving.login_link().await
+    {
         fact("dashboard", format!("{link} (works once, for ten minutes)"));
     }
     output::note(&format!("locum {}\n{}", env!("CARGO_PKG_VERSION"), output::facts(facts)));

@@ -141,7 +141,7 @@ codes! {
         ActionNotAllowed = "action_not_allowed", FORBIDDEN, never, "The API key does not allow this",
             "Use a key that allows the action.";
         OwnerRequired = "owner_required", FORBIDDEN, never, "This is for the owner",
-            "Use the admin socket, or an API key that allows `admin` and is bound to no users, clients, scopes or hosts.";
+            "Use the admin socket, sign in to the dashboard, or use an API key that allows `admin` and is bound to no users, clients, scopes or hosts.";
         ApiKeyRequired = "api_key_required", UNAUTHORIZED, never, "This needs an API key",
             "A session reaches only the routes under `/v1/users/me`. Use an API key here.";
         SessionRequired = "session_required", UNAUTHORIZED, never, "This needs a session",
