@@ -9,29 +9,38 @@ mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 pub use self::words::{ScopeInWords, Sensitivity};
 
-/// A set of normalised scope names. Its text form is sorted and space-separated.
+/// A set of normalised scope names, kept as its text form: sorted, with one space between. Sets are small, and
+/// most are only carried from a row to an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ScopeSet(BTreeSet<Box<str>>);
+pub struct ScopeSet(Arc<str>);
 
 const PREFIX: &str = "https://www.googleapis.com/auth/";
 
-fn normalise(scope: &str) -> Box<str> {
-    let short = scope.strip_prefix(PREFIX).unwrap_or(scope);
-    match short {
-        "email" | "userinfo.email" => format!("{PREFIX}userinfo.email").into(),
-        "profile" | "userinfo.profile" => format!("{PREFIX}userinfo.profile").into(),
-        "drive.appfolder" | "drive.appdata" => format!("{PREFIX}drive.appdata").into(),
-        _ => scope.into(),
+fn normalise(scope: &str) -> &str {
+    match scope.strip_prefix(PREFIX).unwrap_or(scope) {
+        "email" | "userinfo.email" => "https://www.googleapis.com/auth/userinfo.email",
+        "profile" | "userinfo.profile" => "https://www.googleapis.com/auth/userinfo.profile",
+        "drive.appfolder" | "drive.appdata" => "https://www.googleapis.com/auth/drive.appdata",
+        _ => scope,
     }
 }
 
 impl ScopeSet {
     /// From a space-separated list (RFC 6749 §3.3); any white space separates.
     pub fn parse(text: &str) -> Self {
-        Self(text.split_whitespace().map(normalise).collect())
+        if is_normal(text) {
+            return Self(text.into());
+        }
+        let names: BTreeSet<&str> = text.split_whitespace().map(normalise).collect();
+        Self::of_sorted(names)
+    }
+
+    fn of_sorted<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        Self(names.into_iter().collect::<Vec<_>>().join(" ").into())
     }
 
     /// Whether the set holds nothing.
@@ -39,39 +48,43 @@ impl ScopeSet {
         self.0.is_empty()
     }
 
-    /// How many scopes the set holds.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether every scope of `self` is in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.0.is_subset(&other.0)
+        self == other || self.iter().all(|scope| other.has(scope))
     }
 
     /// Whether the set holds `scope`, in any of its spellings.
     pub fn contains(&self, scope: &str) -> bool {
-        self.0.contains(&normalise(scope))
+        self.has(normalise(scope))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.iter().any(|own| own == name)
     }
 
     /// What is in `self` and not in `other`.
     pub fn minus(&self, other: &Self) -> Self {
-        Self(self.0.difference(&other.0).cloned().collect())
+        Self::of_sorted(self.iter().filter(|scope| !other.has(scope)))
     }
 
     /// What is in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        Self::of_sorted(self.iter().filter(|scope| other.has(scope)))
     }
 
     /// What is in either set.
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        Self::of_sorted(self.iter().chain(other.iter()).collect::<BTreeSet<_>>())
     }
 
     /// The scopes in their sorted order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
+        self.0.split(' ').filter(|scope| !scope.is_empty())
     }
 
     /// Whether a token with these scopes comes with an ID token.
@@ -80,21 +93,30 @@ impl ScopeSet {
     }
 }
 
+/// Whether the text is already that of a set, as what locum stored itself is.
+fn is_normal(text: &str) -> bool {
+    let mut before = "";
+    text.split(' ').all(|scope| {
+        let next = before < scope && normalise(scope) == scope && !scope.contains(char::is_whitespace);
+        before = scope;
+        next
+    })
+}
+
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, scope) in self.iter().enumerate() {
-            if i > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(scope)?;
-        }
-        Ok(())
+        f.write_str(&self.0)
     }
 }
 
 impl<S: AsRef<str>> FromIterator<S> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = S>>(scopes: I) -> Self {
-        Self(scopes.into_iter().map(|s| normalise(s.as_ref().trim())).filter(|s| !s.is_empty()).collect())
+        let mut text = String::new();
+        for scope in scopes {
+            text.push_str(scope.as_ref());
+            text.push(' ');
+        }
+        Self::parse(&text)
     }
 }
 
@@ -132,7 +154,32 @@ mod tests {
         let set = ScopeSet::parse("b  a\tc a");
         assert_eq!(set.to_string(), "a b c");
         assert_eq!(ScopeSet::parse(&set.to_string()), set);
+        assert_eq!(ScopeSet::parse(""), ScopeSet::default());
         let json = serde_json::to_string(&set).expect("json");
         assert_eq!(serde_json::from_str::<ScopeSet>(&json).expect("json"), set);
+    }
+
+    proptest::proptest! {
+        /// The sets that the text stands for, worked out the plain way.
+        #[test]
+        fn it_is_a_set(
+            one in proptest::collection::vec("[a-e]{0,2}|email|openid|profile", 0..6),
+            two in proptest::collection::vec("[a-e]{0,2}|email|openid|profile", 0..6),
+            space in "[ \t\n]{1,2}",
+        ) {
+            let plain = |names: &[String]| -> BTreeSet<String> {
+                names.iter().filter(|name| !name.is_empty()).map(|name| normalise(name).to_owned()).collect()
+            };
+            let listed = |set: &ScopeSet| set.iter().map(str::to_owned).collect::<Vec<_>>();
+            let (a, b) = (ScopeSet::parse(&one.join(&space)), ScopeSet::from_iter(&two));
+            let (x, y) = (plain(&one), plain(&two));
+            assert_eq!(listed(&a), x.iter().cloned().collect::<Vec<_>>());
+            assert_eq!(listed(&a.union(&b)), x.union(&y).cloned().collect::<Vec<_>>());
+            assert_eq!(listed(&a.minus(&b)), x.difference(&y).cloned().collect::<Vec<_>>());
+            assert_eq!(listed(&a.intersection(&b)), x.intersection(&y).cloned().collect::<Vec<_>>());
+            assert_eq!(a.is_subset(&b), x.is_subset(&y));
+            assert_eq!(a == b, x == y);
+            assert_eq!(ScopeSet::parse(a.as_str()), a);
+        }
     }
 }

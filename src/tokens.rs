@@ -122,7 +122,7 @@ impl Tokens {
                 96 + grants.iter().map(Held::weight).sum::<usize>()
             }),
             narrowed: Bounded::new(part, |_, token| {
-                256 + token.access_token.expose().len() + 3 * token.scopes.len()
+                256 + token.access_token.expose().len() + 2 * token.scopes.as_str().len()
             }),
             flights: Flights::new(),
             refreshing: tokio::sync::Semaphore::new(settings.concurrent_refreshes.max(1)),

@@ -25,6 +25,7 @@ mod keyring;
 mod lock;
 mod mirrors;
 mod owner_sessions;
+mod readers;
 mod redemptions;
 mod rows;
 mod schema;
@@ -34,8 +35,8 @@ mod users;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use rusqlite::Connection;
 
@@ -62,6 +63,7 @@ pub use self::users::{Connected, Connection as NewConnection, Profile, ReadPerso
 
 use self::changes::Changes;
 use self::keyring::Keyring;
+use self::readers::Readers;
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::rng::Rng;
@@ -240,7 +242,7 @@ struct Inner {
     keys: Keyring,
     /// Proves that a backup opens with what its owner keeps.
     root: RootSecret,
-    readers: Vec<Mutex<Connection>>,
+    readers: Arc<Readers>,
     writer: Writer,
     changes: Arc<Changes>,
     clock: Clock,
@@ -291,10 +293,8 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let VaultSettings { path, root, issuer, readers } = settings;
         let (conn, keys) = schema::open_for_writing(&path, &root, &rng, clock.now())?;
-        let readers = (0..readers.max(1))
-            .map(|_| schema::open_for_reading(&path).map(Mutex::new))
-            .collect::<Result<_, _>>()?;
-        let writer = Writer::start(conn)?;
+        let readers = Arc::new(Readers::open(&path, readers)?);
+        let writer = Writer::start(conn, readers.clone())?;
         let redemptions = AtomicI64::new(rng.row_id());
         Ok(Self(Arc::new(Inner {
             path,
@@ -378,46 +378,9 @@ impl Vault {
         self.0.writer.close().await;
     }
 
-    /// Runs `query` on a reading connection. It runs on the calling thread: a read that hits the
-    /// page cache takes about ten microseconds, less than handing it to another thread.
+    /// Runs `query` as of one moment, on the calling thread.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, VaultError>) -> Result<T, VaultError> {
-        query(&self.reader())
-    }
-
-    /// As [`Vault::read`], with everything `query` reads as of one moment.
-    fn read_together<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T, VaultError>,
-    ) -> Result<T, VaultError> {
-        struct Together<'c>(&'c Connection);
-        impl Drop for Together<'_> {
-            fn drop(&mut self) {
-                // Nothing was written, and a transaction that is over already is what is wanted.
-                let _ = run(self.0, "COMMIT");
-            }
-        }
-        fn run(conn: &Connection, statement: &str) -> rusqlite::Result<usize> {
-            conn.prepare_cached(statement)?.execute([])
-        }
-        self.read(|conn| {
-            run(conn, "BEGIN").map_err(sql)?;
-            query(Together(conn).0)
-        })
-    }
-
-    fn reader(&self) -> MutexGuard<'_, Connection> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        thread_local!(static HOME: usize = NEXT.fetch_add(1, Ordering::Relaxed));
-        let readers = &self.0.readers;
-        let home = HOME.with(|home| *home) % readers.len();
-        for i in 0..readers.len() {
-            match readers[(home + i) % readers.len()].try_lock() {
-                Ok(conn) => return conn,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {}
-            }
-        }
-        readers[home].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.readers.read(query)
     }
 
     /// Runs `job` in the writer's next commit group and answers once that group is on disk.

@@ -91,7 +91,7 @@ const TABLE: &[(&str, Sensitivity, &str)] = &[
 
 fn known(scope: &str) -> Option<&'static (&'static str, Sensitivity, &'static str)> {
     let name = normalise(scope);
-    let short = name.strip_prefix(PREFIX).unwrap_or(&name);
+    let short = name.strip_prefix(PREFIX).unwrap_or(name);
     TABLE.iter().find(|(known, ..)| *known == short)
 }
 

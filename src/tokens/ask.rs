@@ -92,8 +92,8 @@ pub struct HandedToken {
     pub access_token: AccessToken,
     /// When it runs out.
     pub expires_at: Timestamp,
-    /// What it opens, space-separated.
-    pub scopes: Arc<str>,
+    /// What it opens.
+    pub scopes: ScopeSet,
     /// Google could not be asked for a fresher one.
     pub stale: bool,
     /// Where it came from.

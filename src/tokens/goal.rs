@@ -74,12 +74,13 @@ impl HandedToken {
 mod tests {
     use super::super::TokenSource;
     use super::*;
+    use crate::scopes::ScopeSet;
 
     fn token(obtained_at: i64, lifetime: i64) -> HandedToken {
         HandedToken {
             access_token: AccessToken::new("ya29.x"),
             expires_at: Timestamp::from_unix(obtained_at + lifetime),
-            scopes: "".into(),
+            scopes: ScopeSet::default(),
             stale: false,
             source: TokenSource::Memory,
             obtained_at: Timestamp::from_unix(obtained_at),

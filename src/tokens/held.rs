@@ -30,7 +30,6 @@ pub(super) struct Held {
     pub(super) id: GrantId,
     pub(super) client: Option<ClientName>,
     pub(super) scopes: ScopeSet,
-    pub(super) scope_text: Arc<str>,
     pub(super) state: GrantState,
     pub(super) since: Timestamp,
     pub(super) token_generation: i64,
@@ -43,13 +42,13 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn weight(&self) -> usize {
         let token = self.access.as_ref().map_or(0, |(token, _)| token.expose().len());
-        // The struct, the allocations' own bookkeeping, and each scope twice (set and text).
-        size_of::<Self>() + 160 + token + 2 * self.scope_text.len() + 48 * self.scopes.len()
+        // The struct, the allocations' own bookkeeping, and what they hold.
+        size_of::<Self>() + 160 + token + self.scopes.as_str().len()
     }
 
     fn token(&self, source: TokenSource) -> Option<HandedToken> {
         let (access_token, expires_at) = self.access.clone()?;
-        let scopes = self.scope_text.clone();
+        let scopes = self.scopes.clone();
         let obtained_at = self.refreshed_at;
         Some(HandedToken { access_token, expires_at, scopes, stale: false, source, obtained_at })
     }
@@ -122,7 +121,6 @@ impl Inner {
         Ok(Held {
             id: grant.id,
             client,
-            scope_text: grant.scopes.to_string().into(),
             scopes: grant.scopes.clone(),
             state,
             since: grant.since,
@@ -177,8 +175,8 @@ impl TokenRequest<'_> {
         if self.scopes.is_none() && self.reach.scopes.is_none() {
             return Ok(token);
         }
-        let opens = ScopeSet::parse(&token.scopes);
-        let missing = self.scopes.as_ref().map(|asked| asked.minus(&opens)).unwrap_or_default();
+        let opens = &token.scopes;
+        let missing = self.scopes.as_ref().map(|asked| asked.minus(opens)).unwrap_or_default();
         if !missing.is_empty() {
             return Err(TokenError::ScopeMissing { missing });
         }

@@ -189,7 +189,7 @@ impl Inner {
         let token = |scopes: &ScopeSet| HandedToken {
             access_token: answer.access_token.clone(),
             expires_at,
-            scopes: scopes.to_string().into(),
+            scopes: scopes.clone(),
             stale: false,
             source: TokenSource::Google,
             obtained_at: now,
@@ -303,7 +303,7 @@ impl Inner {
         Ok(token.map(|access_token| HandedToken {
             access_token,
             expires_at,
-            scopes: grant.scopes.to_string().into(),
+            scopes: grant.scopes.clone(),
             stale: false,
             source: TokenSource::Vault,
             obtained_at: grant.refreshed_at,

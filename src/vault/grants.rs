@@ -198,14 +198,13 @@ impl Vault {
 
     /// MACs the grant for writing in the place of `old`.
     fn writing(&self, grant: Grant, old: Option<&Grant>) -> WriteGrant {
-        let scopes = grant.scopes.to_string();
-        let mac = self.0.keys.row_mac(&grant.fields(&self.0.keys, &scopes));
+        let mac = self.0.keys.row_mac(&grant.fields(&self.0.keys, grant.scopes.as_str()));
         let write = match old {
             None => Grant::insert,
             Some(old) if old.is_indexed_as(&grant) => Grant::update_unindexed,
             Some(_) => Grant::update,
         };
-        Box::new(move |conn| write(&grant, conn, &scopes, &mac))
+        Box::new(move |conn| write(&grant, conn, grant.scopes.as_str(), &mac))
     }
 
     /// The grant an exchange leaves, and the job that writes it.

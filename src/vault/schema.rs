@@ -91,9 +91,6 @@ pub(super) fn open_for_writing(
             problem: "its file system does not support SQLite's write-ahead log; use a local disk".into(),
         });
     }
-    // A checkpoint syncs two files and writes each changed page back; a longer log folds many changes
-    // of one page into one. 32 MiB; what was deleted is checkpointed away within a minute regardless.
-    conn.pragma_update(None, "wal_autocheckpoint", 8192).map_err(sql)?;
     Ok((conn, keys))
 }
 

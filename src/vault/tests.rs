@@ -92,6 +92,11 @@ impl Home {
     }
 }
 
+/// Makes an open vault see what a stranger wrote: it counts on being the only one that writes.
+fn look_again(vault: &Vault) {
+    vault.0.readers.committed();
+}
+
 fn client(id: &str) -> OAuthClientId {
     id.parse().expect("a client id")
 }

@@ -9,22 +9,29 @@ use std::cell::Cell;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{JoinHandle, current};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::readers::Readers;
 use super::{VaultError, sql};
 
 /// Waiting writes before callers are told to come back: some 0.1 s of work.
 const QUEUE: usize = 4096;
 /// Writes in one transaction. Larger groups gain little and make the first writer wait.
 const GROUP: usize = 256;
+/// Pages in the write-ahead log before it is folded into the file: 32 MiB. Folding syncs two files and writes
+/// each changed page back; a longer log folds many changes of one page into one. What was deleted is
+/// checkpointed away within a minute regardless.
+const LOG_PAGES: i32 = 8192;
 /// Pages copied by a backup between two commit groups: 2 MiB.
 const BACKUP_STEP: i32 = 512;
 
@@ -100,12 +107,21 @@ impl fmt::Debug for Writer {
 
 impl Writer {
     /// Hands the connection to a new thread.
-    pub(super) fn start(conn: Connection) -> Result<Self, VaultError> {
+    pub(super) fn start(mut conn: Connection, readers: Arc<Readers>) -> Result<Self, VaultError> {
+        let log_pages = Arc::new(AtomicI32::new(0));
+        let length = log_pages.clone();
+        // In place of SQLite's own checkpoints, which know nothing of the readers' snapshots.
+        conn.wal_hook(Some(move |_: &mut Wal, pages| {
+            length.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))
+        .map_err(sql)?;
         let (queue, commands) = sync_channel(QUEUE);
         let health = Arc::new(Health::default());
         // What was deleted just before a crash may still stand in the log.
         health.checkpoint_wanted.store(true, Ordering::SeqCst);
-        let thread = Thread { conn, commands, health: health.clone(), copying: Cell::new(false) };
+        let copying = Cell::new(false);
+        let thread = Thread { conn, commands, health: health.clone(), readers, log_pages, copying };
         let thread = std::thread::Builder::new()
             .name("vault-writer".into())
             .spawn(move || thread.run())
@@ -232,6 +248,9 @@ struct Thread {
     conn: Connection,
     commands: Receiver<Command>,
     health: Arc<Health>,
+    readers: Arc<Readers>,
+    /// Pages in the write-ahead log after the last commit.
+    log_pages: Arc<AtomicI32>,
     /// Whether a backup is under way.
     copying: Cell<bool>,
 }
@@ -241,6 +260,7 @@ impl Thread {
         // Ends when every Writer is gone, or on Close.
         while let Ok(command) = self.commands.recv() {
             if let Some(closed) = self.obey(command) {
+                self.readers.end_snapshots();
                 let _ = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 drop(self.conn);
                 let _ = closed.send(());
@@ -281,6 +301,9 @@ impl Thread {
         for job in group {
             job.finish(&committed);
         }
+        if self.log_pages.load(Ordering::Relaxed) >= LOG_PAGES {
+            self.fold_log();
+        }
         after.and_then(|command| self.obey(command))
     }
 
@@ -314,6 +337,7 @@ impl Thread {
             }
         }
         let outcome = outcome.and_then(|()| self.execute("COMMIT"));
+        self.readers.committed();
         if outcome.is_err() && !self.conn.is_autocommit() {
             let _ = self.execute("ROLLBACK");
         }
@@ -340,10 +364,24 @@ impl Thread {
         self.conn.prepare_cached(statement).and_then(|mut s| s.execute([])).map(drop).map_err(sql)
     }
 
+    /// Moves what the log holds into the file, so that it can begin anew with the next commit. Waits for
+    /// nobody: what a reader is still in the way of is moved after one of the next commits.
+    fn fold_log(&self) {
+        let fold = || self.conn.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE);
+        match self.readers.without_snapshots(fold).map_err(sql) {
+            Ok(_) | Err(VaultError::Busy) => {}
+            Err(error) => {
+                // It is all in the log still.
+                tracing::error!(%error, "the vault's log could not be moved into its file");
+                self.note(&error);
+            }
+        }
+    }
+
     fn checkpoint(&self) -> Result<(), VaultError> {
         self.health.checkpoint_wanted.store(false, Ordering::SeqCst);
-        let busy: i64 =
-            self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(sql)?;
+        let truncate = || self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let busy: i64 = self.readers.without_snapshots(truncate).map_err(sql)?;
         if busy != 0 {
             self.health.checkpoint_wanted.store(true, Ordering::SeqCst);
         }

@@ -216,7 +216,7 @@ impl Run {
             Ok(token) => {
                 assert!(self.connected.contains(&pair), "handed out after a forget");
                 assert!(before.usable, "handed out although the grant was not usable");
-                let opens = ScopeSet::parse(&token.scopes);
+                let opens = token.scopes;
                 if let Some(bound) = bound {
                     assert!(opens.is_subset(&ScopeSet::parse(bound)), "wider than its bounds");
                 }

@@ -139,7 +139,7 @@ async fn a_grant_that_turns_out_wider_is_narrowed_for_a_bound_caller() {
     locum.clock.advance(Duration::from_secs(3600));
     locum.emulator.world.faults().once(Endpoint::Refresh, answer_with(SCOPES));
     let token = narrowed(&locum, user, "openid email").await.expect("a narrowed one");
-    assert_eq!(ScopeSet::parse(&token.scopes), ScopeSet::parse("openid email"));
+    assert_eq!(token.scopes, ScopeSet::parse("openid email"));
     assert_ne!(token.access_token.expose(), "ya29.wide");
 
     locum.emulator.world.faults().until_cleared(Endpoint::Refresh, answer_with(SCOPES));

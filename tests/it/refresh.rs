@@ -158,12 +158,12 @@ async fn a_scope_bound_caller_gets_a_narrower_token() {
         }
     };
     let narrow = ask(None).await.expect("a narrowed token");
-    assert_eq!(ScopeSet::parse(&narrow.scopes), ScopeSet::parse("openid email"));
+    assert_eq!(narrow.scopes, ScopeSet::parse("openid email"));
     let again = ask(None).await.expect("from memory");
     assert_eq!(narrow.access_token, again.access_token);
     assert_eq!(locum.emulator.world.counts().refreshes, 1);
     let whole = locum.token(user).await.expect("the whole grant");
-    assert!(ScopeSet::parse(&whole.scopes).contains("https://www.googleapis.com/auth/drive.appdata"));
+    assert!(whole.scopes.contains("https://www.googleapis.com/auth/drive.appdata"));
     let missing = locum
         .token_with(user, |request| {
             request.scopes = Some(ScopeSet::parse("https://www.googleapis.com/auth/drive"));

@@ -60,7 +60,7 @@ pub(super) async fn token(
         token_type: "Bearer",
         expires_in: handed.expires_at.since(context.state.clock.now()).max(0),
         expires_at: handed.expires_at,
-        scope: &handed.scopes,
+        scope: handed.scopes.as_str(),
         stale: handed.stale,
     };
     super::ok(&answer)
@@ -96,7 +96,7 @@ pub(super) async fn refresh(
         refreshed: true,
         expires_in: fresh.expires_at.since(context.state.clock.now()).max(0),
         expires_at: fresh.expires_at,
-        scope: &fresh.scopes,
+        scope: fresh.scopes.as_str(),
     })
 }
 

@@ -38,7 +38,7 @@ impl Vault {
         limit: usize,
     ) -> Result<GrantsInNeed, VaultError> {
         let limit = to_limit(limit);
-        self.read_together(|conn| {
+        self.read(|conn| {
             let mut found = GrantsInNeed::default();
             for client in clients.iter().map(OAuthClientId::as_str) {
                 for state in ["needs_consent", "dead", "blocked", "suspended"] {

@@ -2,7 +2,7 @@
 //! everything that was acknowledged before is in it.
 
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 

@@ -103,9 +103,14 @@ fn edits(value: &Value, nullable: bool) -> Vec<Value> {
     edits
 }
 
+async fn read_anew(vault: &Vault) -> Contents {
+    look_again(vault);
+    read_all(vault).await
+}
+
 /// What reads differently from before: refused as damage, or gone. Anything else is a forgery.
 async fn differences(vault: &Vault, before: &Contents, what: &str) -> Vec<String> {
-    let after = read_all(vault).await;
+    let after = read_anew(vault).await;
     let mut changed = Vec::new();
     for (name, value) in &after {
         match value {
@@ -156,7 +161,7 @@ async fn every_edit_of_every_guarded_cell_is_refused() {
         }
     }
     assert!(refused > 500 && tried > refused, "{refused} of {tried}");
-    assert_eq!(read_all(&vault).await, before, "everything was put back");
+    assert_eq!(read_anew(&vault).await, before, "everything was put back");
 }
 
 fn rowid_of(value: &Value) -> i64 {
@@ -211,7 +216,7 @@ async fn no_sealed_value_opens_in_anothers_place() {
         }
     }
     assert_eq!(swaps, 231);
-    assert_eq!(read_all(&vault).await, before);
+    assert_eq!(read_anew(&vault).await, before);
 }
 
 /// Swaps whole rows' worth of columns between two rows of a table, all but the id.
@@ -234,12 +239,12 @@ async fn rows_cannot_trade_places_with_their_macs() {
             trade(&ids[0], &spare);
             trade(&ids[1], &ids[0]);
             trade(&spare, &ids[1]);
-            if read_all(&vault).await != before {
+            if read_anew(&vault).await != before {
                 let changed = differences(&vault, &before, table).await;
                 assert!(changed.contains(&format!("{table} damaged")), "{table}: {changed:?}");
             }
         }
-        assert_eq!(read_all(&vault).await, before, "{table} was put back");
+        assert_eq!(read_anew(&vault).await, before, "{table} was put back");
     }
 }
 
@@ -275,6 +280,7 @@ async fn what_is_inserted_by_sql_is_refused() {
             [known],
         )
         .expect("inserted");
+    look_again(&vault);
     let keys = vault.load_api_keys().await.expect("the others can still be listed");
     let refused: Vec<_> = keys.into_iter().filter_map(Result::err).collect();
     assert_eq!(refused, [VaultError::Damaged { table: "api_keys", row: 5 }]);
@@ -286,6 +292,7 @@ async fn what_is_inserted_by_sql_is_refused() {
             [],
         )
         .expect("inserted");
+    look_again(&vault);
     let error = vault.load_signing_keys().await.expect_err("signs nobody in");
     assert_eq!(error, VaultError::Damaged { table: "signing_keys", row: 5 });
     // A copy that somebody tried to restore says so as well.
@@ -312,6 +319,7 @@ async fn no_answer_is_given_to_another_request() {
             (marks.code, marks.idempotency_key, marks.request),
         )
         .expect("edited");
+    look_again(&vault);
     let error = vault.load_redemption(&marks).await.expect_err("refused");
     assert!(matches!(error, VaultError::Damaged { table: "redemptions", .. }), "{error}");
 }
@@ -326,6 +334,7 @@ async fn a_dead_grant_is_not_revived_by_sql() {
     let grant = vault.update_grant(&grant, change).await.expect("dead");
     let stranger = home.stranger();
     stranger.execute("UPDATE grants SET state = 'active', cause = NULL", []).expect("edited");
+    look_again(&vault);
     let damaged = VaultError::Damaged { table: "grants", row: grant.id.0 };
     assert_eq!(vault.load_grant(grant.id).await.err(), Some(damaged.clone()));
     assert_eq!(vault.load_grants_of(grant.user).await.err(), Some(damaged));
@@ -334,6 +343,7 @@ async fn a_dead_grant_is_not_revived_by_sql() {
     let idle = vault.load_idle_grants(&client(CLIENT), START.plus(60), 10).await.expect("the others");
     assert_eq!(idle.iter().map(|grant| grant.id).collect::<Vec<_>>(), [other.id]);
     stranger.execute("UPDATE grants SET state = 'revoking'", []).expect("edited");
+    look_again(&vault);
     assert!(vault.load_revoking_grants(10).await.expect("no error").is_empty());
 }
 
@@ -347,6 +357,7 @@ async fn an_old_complete_row_is_not_detected() {
     stranger.execute("CREATE TABLE old AS SELECT * FROM api_keys", []).expect("kept");
     vault.end_api_key(&key.id, key.expires_at, Some(START)).await.expect("revoked");
     stranger.execute("REPLACE INTO api_keys SELECT * FROM old", []).expect("put back");
+    look_again(&vault);
     let keys = vault.load_api_keys().await.expect("readable");
     // The documents promise nothing here; should this ever be detected, they can say more.
     assert_eq!(keys[0].as_ref().map(|key| key.revoked_at), Ok(None));

@@ -247,3 +247,46 @@ async fn a_full_disk_is_said_to_be_full_and_writing_goes_on_later() {
         user.expect("sound");
     }
 }
+
+fn log_size(home: &Home) -> u64 {
+    std::fs::metadata(lock::beside(&home.path(), "-wal")).expect("a log").len()
+}
+
+#[tokio::test]
+async fn the_log_begins_anew_although_readers_keep_their_snapshots() {
+    let home = Home::new(88);
+    let vault = with_notes(&home).await;
+    let made = vault.write(|conn| conn.execute_batch("CREATE TABLE blobs (b BLOB) STRICT").map_err(sql));
+    made.await.expect("a table for much");
+    let mut longest = 0;
+    for n in 0..24 {
+        let fill = vault.write(|conn| {
+            conn.execute("INSERT INTO blobs (b) VALUES (randomblob(4 << 20))", []).map(drop).map_err(sql)
+        });
+        fill.await.expect("4 MiB");
+        note(&vault, n).await.expect("one more");
+        // As of now, and kept: of this thread's reader, and of another one that never reads again.
+        assert_eq!(notes(&vault).len(), usize::try_from(n + 1).expect("a small number"));
+        if n == 2 {
+            std::thread::scope(|scope| scope.spawn(|| notes(&vault).len()).join()).expect("read");
+        }
+        longest = longest.max(log_size(&home));
+    }
+    // 96 MiB were written. The log is folded at 32, and one write may stand behind that.
+    assert!((32 << 20..45 << 20).contains(&longest), "{longest}");
+}
+
+#[tokio::test]
+async fn a_kept_snapshot_is_in_no_checkpoints_way() {
+    let home = Home::new(89);
+    let vault = with_notes(&home).await;
+    note(&vault, 1).await.expect("written");
+    assert_eq!(notes(&vault), [1]);
+    vault.checkpoint().await.expect("checkpointed");
+    assert_eq!(log_size(&home), 0);
+    assert_eq!(notes(&vault), [1]);
+    note(&vault, 2).await.expect("written");
+    assert_eq!(notes(&vault), [1, 2]);
+    vault.close().await;
+    assert!(!lock::beside(&home.path(), "-wal").exists() || log_size(&home) == 0, "emptied at the end");
+}

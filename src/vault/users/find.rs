@@ -43,7 +43,7 @@ impl Vault {
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_connected(&self, sub: &Sub) -> Result<Option<(User, Vec<Grant>)>, VaultError> {
         let lookup = self.sub_lookup(sub);
-        let found = self.read_together(|conn| {
+        let found = self.read(|conn| {
             let Some(row) = Self::read_user_row(conn, &lookup)? else { return Ok(None) };
             let grants = self.read_grants_of(conn, UserId(row.id))?;
             Ok(Some((row, grants)))
@@ -110,7 +110,7 @@ impl Vault {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<(UserId, ReadPerson)>, VaultError> {
-        self.read_together(|conn| each_row(conn, after, limit, |id, row| self.whole(conn, id, row)))
+        self.read(|conn| each_row(conn, after, limit, |id, row| self.whole(conn, id, row)))
     }
 
     /// One person with all their grants, as of one moment. Blocks, as [`Vault::read_people`].
@@ -118,7 +118,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row of theirs is damaged.
     pub fn read_person(&self, id: UserId) -> Result<Option<WholePerson>, VaultError> {
-        self.read_together(|conn| {
+        self.read(|conn| {
             let mut statement = conn.prepare_cached(select_users!("WHERE id = ?")).map_err(sql)?;
             let row = statement.query_row([id.0], UserRow::from_sql).optional().map_err(sql)?;
             row.map(|row| self.whole(conn, id, row)?).transpose()
