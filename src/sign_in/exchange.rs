@@ -348,13 +348,12 @@ impl Inner {
         let names = changed_names(user.as_ref(), &profile);
         // Everybody begins in epoch 0.
         let session_epoch = user.as_ref().map_or(0, |user| user.session_epoch);
-        let remembered = serde_json::to_vec(&Remembered::success(told.clone(), session_epoch))
-            .expect("an answer is plain strings and numbers");
+        let redemption = redemption(marks, || Remembered::success(told.clone(), session_epoch));
         let connection = NewConnection {
             profile,
             grant: NewGrant { client_id: client.client_id.clone(), change: decided.change },
             seen: user.map(|user| (user, decided.seen)),
-            redemption: Some(NewRedemption { marks, answer: remembered }),
+            redemption: Some(redemption),
         };
         let connected = self.vault.connect(connection).await?;
         self.tokens.changed(connected.user.id, names);
@@ -384,8 +383,8 @@ impl Inner {
 
     /// Remembers a final refusal. That it could not be remembered changes nothing about it.
     async fn remember(&self, marks: CodeMarks, refusal: RememberedRefusal) {
-        let answer = serde_json::to_vec(&Remembered::Refused(refusal)).expect("a plain name");
-        if let Err(error) = self.vault.save_redemption(NewRedemption { marks, answer }).await {
+        let redemption = redemption(marks, || Remembered::Refused(refusal));
+        if let Err(error) = self.vault.save_redemption(redemption).await {
             tracing::warn!(%error, "a refused code could not be remembered");
         }
     }
@@ -409,6 +408,14 @@ impl Inner {
             Err(_) => Err(SignInError::CodeSpent),
         }
     }
+}
+
+/// What is remembered of a code. The answer only where it has a key to ask for it by.
+fn redemption(marks: CodeMarks, answer: impl FnOnce() -> Remembered) -> NewRedemption {
+    let answer = marks
+        .idempotency_key
+        .map(|_| serde_json::to_vec(&answer()).expect("an answer is plain strings and numbers"));
+    NewRedemption { marks, answer }
 }
 
 /// Every name under which the person, or somebody else, may be remembered wrongly from now on.

@@ -45,8 +45,8 @@ impl fmt::Debug for CodeMarks {
 pub struct NewRedemption {
     /// Which request it answers.
     pub marks: CodeMarks,
-    /// The answer, in the caller's own form.
-    pub answer: Vec<u8>,
+    /// The answer, in the caller's own form; `None` where nobody can ask for it again.
+    pub answer: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for NewRedemption {
@@ -248,7 +248,7 @@ impl Vault {
             id,
             marks: new.marks,
             user: user.map(|user| user.0),
-            answer: Some(keys.seal(place(id), &new.answer)),
+            answer: new.answer.map(|answer| keys.seal(place(id), &answer)),
             answered_at: now,
             mac: Vec::new(),
         };

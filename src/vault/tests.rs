@@ -155,7 +155,7 @@ fn newcomer(n: usize) -> NewConnection {
 
 fn redemption(vault: &Vault, n: usize) -> NewRedemption {
     let marks = vault.code_marks(&format!("4/0code-{n}"), Some(&format!("idempotency-{n}")), &[b"request"]);
-    NewRedemption { marks, answer: format!("answer {n}").into_bytes() }
+    NewRedemption { marks, answer: Some(format!("answer {n}").into_bytes()) }
 }
 
 async fn connect(vault: &Vault, n: usize) -> Connected {
@@ -208,7 +208,10 @@ async fn furnish(vault: &Vault) {
     let again = NewConnection { profile, grant, seen: Some((user, None)), redemption: None };
     vault.connect(again).await.expect("the second client");
     let refused = vault.code_marks("4/0refused", None, &[b"other"]);
-    vault.save_redemption(NewRedemption { marks: refused, answer: b"no".to_vec() }).await.expect("saved");
+    vault
+        .save_redemption(NewRedemption { marks: refused, answer: Some(b"no".to_vec()) })
+        .await
+        .expect("saved");
 
     let bound = ApiKeyRecord {
         users: UserBinding::Only(vec![id]),

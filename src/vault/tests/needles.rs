@@ -41,7 +41,7 @@ fn marked_person(vault: &Vault, n: usize) -> NewConnection {
     };
     let code = marked(n, "code");
     let marks = vault.code_marks(&code, Some(&marked(n, "key")), &[code.as_bytes()]);
-    let redemption = NewRedemption { marks, answer: marked(n, "answer").into_bytes() };
+    let redemption = NewRedemption { marks, answer: Some(marked(n, "answer").into_bytes()) };
     let grant = NewGrant { client_id: client(CLIENT), change };
     NewConnection { profile, grant, seen: None, redemption: Some(redemption) }
 }

@@ -278,7 +278,7 @@ async fn a_request_is_known_by_code_key_and_whole() {
     let vault = home.open();
     let (code, key, whole): (_, _, &[&[u8]]) = ("4/0code", Some("key"), &[b"ab", b"c"]);
     let marks = vault.code_marks(code, key, whole);
-    vault.save_redemption(NewRedemption { marks, answer: b"yes".to_vec() }).await.expect("saved");
+    vault.save_redemption(NewRedemption { marks, answer: Some(b"yes".to_vec()) }).await.expect("saved");
     let facts = async |code: &str, key: Option<&str>, whole: &[&[u8]]| {
         let marks = vault.code_marks(code, key, whole);
         let found = vault.load_redemption(&marks).await.expect("readable");
@@ -293,7 +293,7 @@ async fn a_request_is_known_by_code_key_and_whole() {
 
     // Two absent keys are not the same key.
     let marks = vault.code_marks("4/0keyless", None, whole);
-    vault.save_redemption(NewRedemption { marks, answer: b"no".to_vec() }).await.expect("saved");
+    vault.save_redemption(NewRedemption { marks, answer: Some(b"no".to_vec()) }).await.expect("saved");
     assert_eq!(facts("4/0keyless", None, whole).await, Some((true, false, true)));
     // A key known from one code is preferred to another row that knows the code.
     assert_eq!(facts("4/0keyless", key, whole).await, Some((false, true, true)));
