@@ -265,8 +265,12 @@ async fn forget(context: &Context<'_>, admin: &Admin, order: Forget) -> Result<E
     Ok(Exit::Done)
 }
 
+/// Where a person ends by hand what nobody else can.
+const AT_GOOGLE: &str = "the person removes the app at https://myaccount.google.com/permissions";
+
 fn question(who: &str, preview: &ForgetPreview) -> String {
     let mut text = match preview.would_forget.as_slice() {
+        [] if preview.would_delete_damaged > 0 => format!("Forget {who}?"),
         [] => format!("Forget {who}, who has no grant?"),
         clients => format!("Forget {who} (grants of {})?", clients.join(", ")),
     };
@@ -279,11 +283,21 @@ fn question(who: &str, preview: &ForgetPreview) -> String {
         let others = preview.would_also_end.join(", ");
         text.push_str(&format!("\nThat also ends the grants of {others}, which share the Google project."));
     }
+    if preview.would_delete_damaged > 0 {
+        text.push_str(&format!(
+            "\nDamaged records that are erased too: {}. A backup may still have them whole. What they held cannot be \
+             revoked from here; {AT_GOOGLE}.",
+            preview.would_delete_damaged
+        ));
+    }
     text
 }
 
 fn outcome(who: &str, done: &Forgotten) -> String {
-    let mut text = format!("Forgotten: {who} ({}).", done.forgotten.join(", "));
+    let mut text = match done.forgotten.as_slice() {
+        [] => format!("Forgotten: {who}."),
+        clients => format!("Forgotten: {who} ({}).", clients.join(", ")),
+    };
     text.push_str(match (done.pending, done.revoked) {
         (true, _) => {
             " Google cannot be reached: unusable from now on, revoked and erased as soon as it answers, in a day at the latest."
@@ -293,6 +307,9 @@ fn outcome(who: &str, done: &Forgotten) -> String {
     });
     if !done.also_ended.is_empty() {
         text.push_str(&format!(" Ended with it: {}.", done.also_ended.join(", ")));
+    }
+    if done.damaged > 0 {
+        text.push_str(&format!(" Damaged records erased: {}; {AT_GOOGLE}.", done.damaged));
     }
     text
 }

@@ -11,7 +11,7 @@ use super::{Inner, Users, UsersError};
 use crate::clock::Timestamp;
 use crate::events::{Actor, Kind, NewEvent};
 use crate::grant::{GrantEvent, GrantState};
-use crate::ids::{ClientName, UserId, UserRef};
+use crate::ids::{ClientName, GrantId, UserId, UserRef};
 use crate::mirror::MirrorError;
 use crate::vault::{Grant, GrantChange, LinkedPerson, VaultError};
 
@@ -75,6 +75,9 @@ pub struct Forgotten {
     pub also_ended: Vec<String>,
     /// Google could not be reached: unusable here, revoked and deleted as soon as it can.
     pub pending: bool,
+    /// Records of grants that do not match their seal. They are deleted; nobody can tell what to revoke.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub damaged: usize,
 }
 
 /// What forgetting would do, to be shown before it is done.
@@ -86,6 +89,14 @@ pub struct ForgetPreview {
     pub would_revoke: bool,
     /// Clients whose grants would end with it.
     pub would_also_end: Vec<String>,
+    /// Records of grants that do not match their seal. They would be deleted and not revoked.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub would_delete_damaged: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The grants of one request, sorted out.
@@ -94,6 +105,8 @@ struct Plan {
     chosen: Vec<(Grant, bool)>,
     /// Other grants that end with a revocation.
     ending: Vec<Grant>,
+    /// To be deleted, whatever they were.
+    damaged: Vec<GrantId>,
 }
 
 impl Users {
@@ -112,6 +125,7 @@ impl Users {
             would_forget: plan.chosen.iter().map(|(grant, _)| self.0.label(grant)).collect(),
             would_revoke: plan.chosen.iter().any(|(_, revoke)| *revoke),
             would_also_end: plan.ending.iter().map(|grant| self.0.label(grant)).collect(),
+            would_delete_damaged: plan.damaged.len(),
         })
     }
 
@@ -183,13 +197,15 @@ impl Inner {
             Some(name) => Some(self.config.client(name).ok_or(UsersError::UnknownClient)?),
             None => None,
         };
-        let (chosen, others): (Vec<Grant>, Vec<Grant>) = self
-            .vault
-            .load_grants_of(user)
-            .await?
+        let (sound, mut damaged) = self.vault.sort_grants_of(user).await?;
+        let (chosen, others): (Vec<Grant>, Vec<Grant>) = sound
             .into_iter()
             .partition(|grant| client.is_none_or(|client| client.client_id == grant.client_id));
-        if chosen.is_empty() {
+        if client.is_some() {
+            // Whose they are cannot be told.
+            damaged.clear();
+        }
+        if chosen.is_empty() && damaged.is_empty() {
             return Err(UsersError::NotFound);
         }
         let shared = |grant: &Grant| {
@@ -218,7 +234,7 @@ impl Inner {
             .into_iter()
             .filter(|grant| revoked_projects.contains(grant.client_id.project()) && grant.state.is_usable())
             .collect();
-        Ok(Plan { chosen, ending })
+        Ok(Plan { chosen, ending, damaged })
     }
 
     async fn forget(
@@ -237,12 +253,17 @@ impl Inner {
         self.events.record(asked).await;
         self.end_sessions(user).await?;
         self.delete_links(user, client).await?;
+        let mut outcome = Forgotten {
+            forgotten: Vec::new(),
+            revoked: false,
+            also_ended: Vec::new(),
+            pending: false,
+            damaged: self.delete_damaged(user, plan.damaged, actor).await?,
+        };
         let mut marked = Vec::new();
         for (grant, revokes) in plan.chosen {
             marked.extend(self.mark(grant, revokes).await?);
         }
-        let mut outcome =
-            Forgotten { forgotten: Vec::new(), revoked: false, also_ended: Vec::new(), pending: false };
         for grant in marked {
             match self.finish(&grant, actor).await? {
                 Progress::Deleted { revoked, ended } => {
@@ -255,6 +276,34 @@ impl Inner {
             outcome.forgotten.push(self.label(&grant));
         }
         Ok(outcome)
+    }
+
+    /// Deletes rows that nobody can read, and says how many.
+    async fn delete_damaged(
+        &self,
+        user: UserId,
+        damaged: Vec<GrantId>,
+        actor: &Actor,
+    ) -> Result<usize, UsersError> {
+        if damaged.is_empty() {
+            return Ok(0);
+        }
+        // Everything of the person is on its way out, and which project a damaged row was for is unknown.
+        self.forget_mirrors(user, None).await?;
+        let names = self.names_of(user).await;
+        let mut deleted = 0;
+        for grant in damaged {
+            let event = NewEvent::new(Kind::UserForgotten, actor).about(user).with("revoked", false);
+            let event = self.events.prepare(event.with("damaged", true));
+            match self.vault.delete_damaged_grant(grant, user, event).await {
+                Ok(_) => deleted += 1,
+                Err(VaultError::Gone) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.tokens.changed(user, names);
+        self.events.committed().await;
+        Ok(deleted)
     }
 
     /// First of all, so that a crash in between leaves no session of somebody who is being forgotten.
@@ -307,9 +356,9 @@ impl Inner {
         }
     }
 
-    /// With the last grant of a project goes what was kept of the person's app data there.
-    async fn forget_mirror(&self, grant: &Grant) -> Result<(), UsersError> {
-        match self.mirrors.forget(grant.user, Some(grant.client_id.project())).await {
+    /// With the last grant of a project (or of all) goes what was kept of the person's app data there.
+    async fn forget_mirrors(&self, user: UserId, project: Option<&str>) -> Result<(), UsersError> {
+        match self.mirrors.forget(user, project).await {
             Err(MirrorError::Vault(VaultError::Damaged { table, row })) => {
                 tracing::error!(
                     table,
@@ -348,7 +397,7 @@ impl Inner {
             Err(error) => return Err(error.into()),
         }
         if others.is_empty() {
-            self.forget_mirror(grant).await?;
+            self.forget_mirrors(grant.user, Some(grant.client_id.project())).await?;
         }
         let mut ended = Vec::new();
         if at_google == AtGoogle::Revoked {

@@ -211,24 +211,58 @@ impl Vault {
             if state != "revoking" {
                 return Err(VaultError::Conflict);
             }
-            conn.execute("DELETE FROM grants WHERE id = ?", [grant.0]).map_err(sql)?;
-            let gone = conn
-                .execute(
-                    "DELETE FROM users WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM grants WHERE user_id = ?1)",
-                    [user],
-                )
-                .map_err(sql)?;
-            // What was remembered of exchanges may hold the person's profile.
-            super::redemptions::erase_answers_about(conn, UserId(user), now)?;
-            if gone == 1 {
-                super::events::erase_personal_of(conn, &vault.0.keys, UserId(user))?;
-            }
-            if let Some(event) = event {
-                super::events::append(conn, &vault.0.keys, event)?;
-            }
-            Ok((gone == 1, UserId(user)))
+            let user = UserId(user);
+            Ok((vault.delete_grant_row(conn, grant, user, event, now)?, user))
         };
         let (gone, _) = self.0.writer.erase_then(job, move |(_, user)| changes.note(*user, true)).await?;
         Ok(gone)
+    }
+
+    /// As [`Vault::delete_grant`], for a row that does not match its seal and so cannot be in any state.
+    ///
+    /// # Errors
+    /// [`VaultError::Gone`] when there is no damaged row of this id (any more).
+    pub async fn delete_damaged_grant(
+        &self,
+        grant: GrantId,
+        user: UserId,
+        event: EventRecord,
+    ) -> Result<bool, VaultError> {
+        let (now, changes, vault) = (self.0.clock.now(), self.changes(), self.clone());
+        let job = move |conn: &rusqlite::Connection| {
+            if !vault.is_damaged(conn, grant)? {
+                return Err(VaultError::Gone);
+            }
+            vault.delete_grant_row(conn, grant, user, Some(event), now)
+        };
+        self.0.writer.erase_then(job, move |_| changes.note(user, true)).await
+    }
+
+    /// Whether the person went with it.
+    fn delete_grant_row(
+        &self,
+        conn: &rusqlite::Connection,
+        grant: GrantId,
+        user: UserId,
+        event: Option<EventRecord>,
+        now: Timestamp,
+    ) -> Result<bool, VaultError> {
+        let keys = &self.0.keys;
+        conn.execute("DELETE FROM grants WHERE id = ?", [grant.0]).map_err(sql)?;
+        let gone = conn
+            .execute(
+                "DELETE FROM users WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM grants WHERE user_id = ?1)",
+                [user.0],
+            )
+            .map_err(sql)?;
+        // What was remembered of exchanges may hold the person's profile.
+        super::redemptions::erase_answers_about(conn, user, now)?;
+        if gone == 1 {
+            super::events::erase_personal_of(conn, keys, user)?;
+        }
+        if let Some(event) = event {
+            super::events::append(conn, keys, event)?;
+        }
+        Ok(gone == 1)
     }
 }

@@ -243,3 +243,63 @@ async fn a_token_that_was_dead_already_ends_nobody_else() {
     assert!(forgotten.also_ended.is_empty(), "Google had nothing left to revoke by it");
     assert!(locum.token_of(user, "second").await.is_ok());
 }
+
+/// A locum in whose vault the grants with these clients were altered behind its back.
+async fn with_damaged(locum: TestLocum, clients: &[&str]) -> TestLocum {
+    locum.state.vault.close().await;
+    let file = rusqlite::Connection::open(locum.state.vault.path()).expect("the file");
+    for name in clients {
+        let id = locum.state.config.client(&client(name)).expect("configured").client_id.clone();
+        let edit = "UPDATE grants SET scopes = scopes || ' more' WHERE client_id = ?";
+        assert_eq!(file.execute(edit, [id.as_str()]), Ok(1), "{name}");
+    }
+    drop(file);
+    locum.restart().await
+}
+
+#[actix_web::test]
+async fn a_person_whose_only_grant_is_damaged_can_be_forgotten() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    let locum = with_damaged(locum, &["main"]).await;
+    let name = UserRef::Sub(locum.alice().sub.clone());
+    assert_eq!(locum.state.tokens.resolve(&name).await.expect("still found").id, user);
+    let users = &locum.state.users;
+    let preview = users.preview_forget(user, None, Revoke::Auto).await.expect("known");
+    assert_eq!((preview.would_delete_damaged, preview.would_revoke), (1, false));
+    // Which client it was for nobody can tell.
+    let named = users.forget(user, Some(&client("main")), Revoke::Auto, &Actor::locum()).await;
+    assert_eq!(named.expect_err("not by its client"), UsersError::NotFound);
+
+    let done = users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("forgotten");
+    assert_eq!((done.damaged, done.forgotten, done.revoked, done.pending), (1, vec![], false, false));
+    assert_eq!(locum.state.vault.count_users().await, Ok(0));
+    assert_eq!(locum.state.tokens.resolve(&name).await.expect_err("gone"), ResolveError::NotFound);
+    // And may come again.
+    locum.connect(locum.alice()).await;
+    assert_eq!(locum.state.vault.count_users().await, Ok(1));
+}
+
+#[actix_web::test]
+async fn beside_a_damaged_grant_the_sound_one_is_revoked_and_forgotten() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    connect_to(&locum, "second").await;
+    let locum = with_damaged(locum, &["second"]).await;
+    let done = locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("forgotten");
+    assert_eq!((done.damaged, done.forgotten, done.revoked), (1, vec!["main".to_owned()], true));
+    assert_eq!(locum.state.vault.count_users().await, Ok(0));
+}
+
+#[actix_web::test]
+async fn a_grant_beside_a_damaged_one_is_forgotten_by_its_client() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    connect_to(&locum, "second").await;
+    let locum = with_damaged(locum, &["second"]).await;
+    let users = &locum.state.users;
+    let done =
+        users.forget(user, Some(&client("main")), Revoke::No, &Actor::locum()).await.expect("forgotten");
+    assert_eq!((done.damaged, done.forgotten), (0, vec!["main".to_owned()]));
+    assert_eq!(locum.state.vault.count_users().await, Ok(1), "the damaged one is left for a backup");
+}

@@ -10,6 +10,7 @@ mod connect_again;
 mod connect_links;
 mod connect_own;
 mod dashboard;
+mod disk;
 mod docs;
 mod drive;
 mod drive_cli;

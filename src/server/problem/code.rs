@@ -313,7 +313,7 @@ codes! {
         VaultFailed = "vault_failed", SERVICE_UNAVAILABLE, later, "The disk failed",
             "The disk failed under a write and locum writes no more. The owner has to look at the disk and restart locum.";
         VaultDamaged = "vault_damaged", INTERNAL_SERVER_ERROR, never, "A record of the vault is damaged",
-            "A record does not match its seal: it was altered outside locum, or the disk damaged it. The owner finds it in the log under this request_id and restores a backup.";
+            "A record does not match its seal: it was altered outside locum, or the disk damaged it. The owner finds it in the log under this request_id and restores a backup, or forgets the person, who can then connect again.";
         VaultUnavailable = "vault_unavailable", SERVICE_UNAVAILABLE, later, "The vault cannot be read or written",
             "The owner finds the cause in the log under this request_id.";
     }

@@ -35,19 +35,47 @@ impl Vault {
         self.read(|conn| self.read_grants_of(conn, user))
     }
 
+    /// As [`Vault::load_grants_of`], with the ids of damaged rows beside the sound ones.
+    ///
+    /// # Errors
+    /// When the vault cannot be read.
+    pub async fn sort_grants_of(&self, user: UserId) -> Result<(Vec<Grant>, Vec<GrantId>), VaultError> {
+        let (mut sound, mut damaged) = (Vec::new(), Vec::new());
+        for grant in self.read(|conn| self.select_grants_of(conn, user))? {
+            match grant {
+                Ok(grant) => sound.push(grant),
+                Err(VaultError::Damaged { row, .. }) => damaged.push(GrantId(row)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((sound, damaged))
+    }
+
     pub(in super::super) fn read_grants_of(
         &self,
         conn: &Connection,
         user: UserId,
     ) -> Result<Vec<Grant>, VaultError> {
+        self.select_grants_of(conn, user)?.into_iter().collect()
+    }
+
+    fn select_grants_of(
+        &self,
+        conn: &Connection,
+        user: UserId,
+    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
         let cluster = Cluster::of_row(user.0);
         self.select_grants(
             conn,
             select_grants!("WHERE id BETWEEN ? AND ? AND user_id = ? ORDER BY client_id"),
             [cluster.first(), cluster.last(), user.0],
-        )?
-        .into_iter()
-        .collect()
+        )
+    }
+
+    /// Whether the row is there and does not match its seal.
+    pub(in super::super) fn is_damaged(&self, conn: &Connection, id: GrantId) -> Result<bool, VaultError> {
+        let found = self.select_grants(conn, select_grants!("WHERE id = ?"), [id.0])?;
+        Ok(found.iter().any(|grant| matches!(grant, Err(VaultError::Damaged { .. }))))
     }
 
     /// Every grant of the person with this `sub`, in the order of the clients' ids, by one look-up:
