@@ -121,7 +121,7 @@ impl Writer {
         // What was deleted just before a crash may still stand in the log.
         health.checkpoint_wanted.store(true, Ordering::SeqCst);
         let copying = Cell::new(false);
-        let thread = Thread { conn, commands, health: health.clone(), readers, log_pages, copying };
+        let thread = Thread { readers, conn, commands, health: health.clone(), log_pages, copying };
         let thread = std::thread::Builder::new()
             .name("vault-writer".into())
             .spawn(move || thread.run())
@@ -245,10 +245,11 @@ impl Drop for Writer {
 }
 
 struct Thread {
+    // Before the connection that writes, so that this one is closed last and empties the log.
+    readers: Arc<Readers>,
     conn: Connection,
     commands: Receiver<Command>,
     health: Arc<Health>,
-    readers: Arc<Readers>,
     /// Pages in the write-ahead log after the last commit.
     log_pages: Arc<AtomicI32>,
     /// Whether a backup is under way.

@@ -290,3 +290,28 @@ async fn a_kept_snapshot_is_in_no_checkpoints_way() {
     vault.close().await;
     assert!(!lock::beside(&home.path(), "-wal").exists() || log_size(&home) == 0, "emptied at the end");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_was_told_of_a_write_reads_it_on_every_thread() {
+    let home = Home::new(90);
+    let vault = with_notes(&home).await;
+    let writers = (0..4).map(|writer: i64| {
+        let vault = vault.clone();
+        tokio::spawn(async move {
+            for n in 0..100 {
+                let mine = writer * 1_000 + n;
+                note(&vault, mine).await.expect("written");
+                if n % 25 == writer {
+                    vault.checkpoint().await.expect("checkpointed");
+                }
+                // Perhaps on another thread than before, and with another reader.
+                let seen = notes(&vault);
+                let own = seen.iter().filter(|seen| **seen / 1_000 == writer).count();
+                assert_eq!(i64::try_from(own), Ok(n + 1), "of {writer}");
+            }
+        })
+    });
+    for outcome in join_all(writers).await {
+        outcome.expect("no reader was behind");
+    }
+}
