@@ -1,7 +1,8 @@
 //! Speed, as ratios within one run: locum beside bare programs on the same stack, on this machine.
 //!
 //! `cargo bench --bench load` runs everything with up to 100,000 grants; `-- --full` goes to 1,000,000;
-//! `-- --smoke` makes a few hundred requests of each kind, to see that the instrument works. Only
+//! `-- --smoke` makes a few hundred requests of each kind, to see that the instrument works; `-- --only reads`
+//! and `-- --only exchanges` do half of it. Only
 //! loopback is spoken to, and every run is bounded by its number of requests.
 
 #![expect(
@@ -56,7 +57,7 @@ fn main() -> std::io::Result<()> {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(&plan))
+    runtime.block_on(measure(&plan, value(&arguments, "--only")))
 }
 
 async fn play(role: &str, arguments: &[String]) -> std::io::Result<()> {
@@ -127,22 +128,24 @@ fn line(what: &str, figure: Figure, base: Option<Figure>) {
     println!("{what:<58} {:>9.0}/s {:>7.1} µs CPU {ratio}", figure.per_second, figure.cpu_micros);
 }
 
-async fn measure(plan: &Plan) -> std::io::Result<()> {
-    println!(
-        "{CONNECTIONS} connections, {} workers; the ratio is to the bare program above\n",
-        bare::WORKERS
-    );
-    let json = Server::start("json", &[])?;
-    let get: Make = Arc::new(|_| b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n".to_vec());
-    let bare_json = best(&json, plan.rounds, plan.reads, 0, &get).await?;
-    line("bare actix-web: one JSON answer", bare_json, None);
-    drop(json);
-
+async fn measure(plan: &Plan, only: Option<&str>) -> std::io::Result<()> {
+    println!("{CONNECTIONS} connections, {} workers; the ratio is to the bare program above", bare::WORKERS);
     let provider = Server::start("provider", &[])?;
-    for grants in &plan.grants {
-        reads(plan, *grants, &provider, bare_json).await?;
+    if only != Some("exchanges") {
+        let json = Server::start("json", &[])?;
+        let get: Make = Arc::new(|_| b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n".to_vec());
+        let bare_json = best(&json, plan.rounds, plan.reads, 0, &get).await?;
+        println!();
+        line("bare actix-web: one JSON answer", bare_json, None);
+        drop(json);
+        for grants in &plan.grants {
+            reads(plan, *grants, &provider, bare_json).await?;
+        }
     }
-    exchanges(plan, &provider).await
+    if only != Some("reads") {
+        exchanges(plan, &provider).await?;
+    }
+    Ok(())
 }
 
 async fn reads(plan: &Plan, grants: u64, provider: &Server, bare: Figure) -> std::io::Result<()> {
