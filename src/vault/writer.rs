@@ -302,7 +302,7 @@ impl Thread {
         for job in group {
             job.finish(&committed);
         }
-        if self.log_pages.load(Ordering::Relaxed) >= LOG_PAGES {
+        if committed.is_ok() && self.log_pages.load(Ordering::Relaxed) >= LOG_PAGES {
             self.fold_log();
         }
         after.and_then(|command| self.obey(command))

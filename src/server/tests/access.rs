@@ -202,3 +202,37 @@ async fn what_is_out_of_reach_looks_like_nothing() {
     let unknown = site.send(site.get(&format!("{path}?client=nothing")).bearer_auth(&other)).await;
     assert_eq!((named.status, named.problem()), (404, unknown.problem()));
 }
+
+/// The route has a short way of its own (`configure`), and the way of all others behind it.
+#[tokio::test]
+async fn a_token_is_found_however_its_path_is_written() {
+    let site = Site::start().await;
+    site.connect(site.alice()).await;
+    let key = site.key(&[Action::TokensRead, Action::MetricsRead]).await;
+    let user = site.alice().sub.as_str();
+    for (method, path, status) in [
+        ("GET", format!("/v1/users/{user}/token"), 200),
+        ("GET", format!("/v1/users/{user}/token?min_ttl=60"), 200),
+        ("GET", format!("/v1/users/{user}/%74oken"), 200),
+        ("POST", format!("/v1/users/{user}/token"), 405),
+        ("HEAD", format!("/v1/users/{user}/token"), 405),
+        ("GET", format!("/v1/users/{user}/token/"), 404),
+        ("GET", format!("/v1/users/{user}/tokens"), 404),
+        ("GET", "/v1/users//token".to_owned(), 404),
+        ("GET", format!("/v1/users{user}/token"), 404),
+        // Without the last segment it is another route, and this key does not allow it.
+        ("GET", format!("/v1/users/{user}"), 403),
+        ("GET", "/v1/users/token".to_owned(), 403),
+    ] {
+        let reply = ask(&site, &method.parse().expect("a method"), &path, Some(&key)).await;
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text);
+        if status == 405 {
+            assert_eq!(reply.header("allow"), "GET", "{method} {path}");
+        }
+    }
+    // One name for all of them.
+    let metrics = site.send(site.get("/metrics").bearer_auth(&key)).await.text;
+    let counted = r#"route="/v1/users/{user}/token",status="2xx""#;
+    let line = metrics.lines().find(|line| line.contains("requests_total") && line.contains(counted));
+    assert!(line.is_some_and(|line| line.ends_with(" 3")), "{line:?}");
+}
