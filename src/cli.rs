@@ -12,6 +12,7 @@ mod dashboard;
 mod demo;
 mod drive;
 mod emulator;
+mod events;
 mod init;
 mod invite;
 mod key;
@@ -142,6 +143,8 @@ enum Command {
     /// List, fetch, write and remove people's app data in Drive
     #[command(subcommand)]
     Drive(drive::DriveCommand),
+    /// Tell what happened, and go on with what happens
+    Events(events::Arguments),
     /// Open the dashboard in a browser, and sign browsers out of it
     #[command(subcommand)]
     Admin(dashboard::AdminCommand),
@@ -181,6 +184,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
         Command::Invite(arguments) => invite::run(&context, arguments),
         Command::Key(command) => key::run(&context, command),
         Command::Drive(command) => drive::run(&context, command),
+        Command::Events(arguments) => events::run(&context, &arguments),
         Command::Admin(command) => dashboard::run(&context, command),
         Command::Vault(command) => vault::run(&context, command),
         Command::Init(arguments) => init::run(&context, arguments),

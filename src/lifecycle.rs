@@ -6,6 +6,7 @@
 //! a loop that ends with the process; tests call the step themselves.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,9 @@ pub struct Lifecycle {
     tracker: TaskTracker,
     stopping: CancellationToken,
 }
+
+/// One type for all tasks of one result: tokio's machinery for each type of task weighs more than some of the tasks.
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Work under way that is no task of its own, from [`Lifecycle::admit`].
 #[derive(Debug)]
@@ -54,6 +58,7 @@ impl Lifecycle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        let work: Boxed<F::Output> = Box::pin(work);
         self.tracker.spawn(work)
     }
 
@@ -76,15 +81,25 @@ impl Lifecycle {
         S: FnMut() -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        self.start_job(name, first, period, Box::new(move || Box::pin(step())));
+    }
+
+    fn start_job(
+        &self,
+        name: &'static str,
+        first: Duration,
+        period: Duration,
+        mut step: Box<dyn FnMut() -> Boxed<()> + Send>,
+    ) {
         let stopping = self.stopping.clone();
-        let supervised = self.tracker.spawn(async move {
+        let supervised = self.spawn(async move {
             let mut wait = first;
             while stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
                 step().await;
                 wait = period;
             }
         });
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             if supervised.await.is_err_and(|error| error.is_panic()) {
                 tracing::error!(
                     job = name,

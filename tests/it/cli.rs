@@ -359,3 +359,48 @@ fn an_invitation_is_a_link_on_standard_output() {
         assert!(!folder.run(wrong).0.status.success(), "{wrong:?}");
     }
 }
+
+#[actix_web::test]
+async fn events_are_told_and_followed() {
+    use std::io::{BufRead as _, BufReader};
+    let google = Google::start();
+    let (folder, server) = connected(&google, &["alice@example.org"]).await;
+    // A sign-in is written within a second; a key at once, and what waited before it is no later.
+    folder.run(&["key", "create", "one", "--allow", "tokens:read", "--user", "all"]).expect(0);
+    let told = folder.run(&["events"]).expect(0);
+    let line = told.stdout().lines().last().expect("a line");
+    assert!(line.contains("  notice   key.created  ") && line.contains("(owner by socket; "), "{line}");
+    let one = folder.run(&["--json", "events", "--kind", "key", "-n", "1"]).expect(0);
+    let event: Value = serde_json::from_str(one.stdout()).expect("one object a line");
+    assert_eq!(event["kind"], "key.created");
+    let none = folder.run(&["events", "--kind", "key.revoked"]).expect(0);
+    assert!(none.stdout().is_empty() && none.stderr().contains("Nothing has happened"), "{none:?}");
+    let wrong = folder.run(&["events", "--kind", "nonsense"]).expect(2);
+    assert!(wrong.stderr().contains("docs/events.md"), "{wrong:?}");
+
+    let mut command = folder.locum(&["--json", "events", "--follow", "--kind", "key", "-n", "1"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut next = || -> Value {
+        serde_json::from_str(&lines.next().expect("goes on").expect("text")).expect("an event")
+    };
+    assert_eq!(next()["id"], event["id"]);
+    for name in ["two", "three"] {
+        folder.run(&["key", "create", name, "--allow", "tokens:read", "--user", "all"]).expect(0);
+        let event = next();
+        assert_eq!(
+            (&event["kind"], &event["details"]["name"]),
+            (&"key.created".into(), &name.into()),
+            "{event}"
+        );
+    }
+    let pid =
+        rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("not zero");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    server.kill();
+    // Without a server the log can be read, and nothing followed.
+    assert!(folder.run(&["events", "-n", "1"]).expect(0).stdout().contains("key.created"));
+    let alone = folder.run(&["events", "--follow"]).expect(1);
+    assert!(alone.stderr().contains("locum serve"), "{alone:?}");
+}

@@ -5,7 +5,7 @@ use crate::program::Folder;
 #[test]
 fn every_command_explains_itself() {
     let folder = Folder::empty();
-    let commands: [&[&str]; 30] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["serve"],
         &["status"],
@@ -31,6 +31,7 @@ fn every_command_explains_itself() {
         &["drive", "get"],
         &["drive", "put"],
         &["drive", "rm"],
+        &["events"],
         &["admin"],
         &["admin", "link"],
         &["admin", "sign-out"],
