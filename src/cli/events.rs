@@ -104,8 +104,8 @@ fn ask<'a>(admin: &'a Admin, arguments: &Arguments) -> Request<'a> {
         .query("severity", arguments.severity.as_ref())
 }
 
-fn tell(context: &Context<'_>, event: &Event) -> Result<(), Failure> {
-    Ok(if context.json { output::json_line(event)? } else { output::data(&line(event))? })
+fn tell(context: &Context<'_>, event: &Event) -> std::io::Result<()> {
+    if context.json { output::json_line(event) } else { output::data(&line(event)) }
 }
 
 /// `2026-11-28T20:01:02Z  notice   user.forgotten  alice@example.org main  A grant … (owner by socket; revoked=true)`

@@ -295,9 +295,10 @@ async fn a_kept_snapshot_is_in_no_checkpoints_way() {
 async fn whoever_was_told_of_a_write_reads_it_on_every_thread() {
     let home = Home::new(90);
     let vault = with_notes(&home).await;
+    let lifecycle = crate::lifecycle::Lifecycle::new();
     let writers = (0..4).map(|writer: i64| {
         let vault = vault.clone();
-        tokio::spawn(async move {
+        lifecycle.spawn(async move {
             for n in 0..100 {
                 let mine = writer * 1_000 + n;
                 note(&vault, mine).await.expect("written");
