@@ -153,14 +153,15 @@ impl Vault {
         let (grant, write_grant) = self.prepare_grant(&user, old_grant.as_ref(), grant, now);
         let write_redemption =
             redemption.map(|redemption| self.prepare_redemption(redemption, Some(user.id)));
-        let expected = old_user.map(|old| (old.id, old.revision));
+        let expected = old_user.filter(|_| old_grant.is_none()).map(|old| (old.id, old.revision));
         let (changes, id) = (self.changes(), user.id);
 
         let job = move |conn: &rusqlite::Connection| {
             if let Some(row) = user_row {
                 if user_exists { row.update(conn)? } else { row.insert(conn)? }
             } else if let Some((id, revision)) = expected {
-                // The row stays as it is, but it must still be there: a forget may have come between.
+                // The row stays as it is, but it must still be there: a forget may have come between. Where a
+                // grant is written over, that is gone or changed then.
                 let mut statement =
                     conn.prepare_cached("SELECT 1 FROM users WHERE id = ? AND revision = ?").map_err(sql)?;
                 if !statement.exists(params![id.0, revision]).map_err(sql)? {
