@@ -76,7 +76,7 @@ pub struct Forgotten {
     /// Google could not be reached: unusable here, revoked and deleted as soon as it can.
     pub pending: bool,
     /// Records of grants that do not match their seal. They are deleted; nobody can tell what to revoke.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub damaged: usize,
 }
 
@@ -90,12 +90,12 @@ pub struct ForgetPreview {
     /// Clients whose grants would end with it.
     pub would_also_end: Vec<String>,
     /// Records of grants that do not match their seal. They would be deleted and not revoked.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub would_delete_damaged: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_none(count: &usize) -> bool {
+fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 

@@ -45,9 +45,6 @@ export function ForgetDialog({ person, client, onClose, onDone }) {
       ${!preview.data && !preview.problem && html`<${Loading} />`}
       ${preview.data && html`
         <ul class="consequences" aria-live="polite">
-          ${preview.data.would_delete_damaged > 0 && html`
-            <li class="bad">Damaged records are deleted too: ${preview.data.would_delete_damaged}. What they held
-              cannot be revoked from here, and a backup may still have them whole.</li>`}
           <li>The tokens of <strong>${list(preview.data.would_forget)}</strong> are deleted here, with the
             person’s sessions
             ${client ? '' : ', what is known of them,'} and what mirrors kept.</li>
