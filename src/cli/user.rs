@@ -132,7 +132,8 @@ async fn list(context: &Context<'_>, admin: &Admin, state: Option<&str>) -> Resu
     }
     if damaged > 0 {
         output::warn(&format!(
-            "{damaged} people cannot be read: their records are damaged; restore a backup"
+            "people with damaged records: {damaged}; `locum user show` tells of one, who is not listed cannot be \
+             told; restore a backup, or forget them"
         ));
         return Ok(Exit::Failed);
     }
@@ -145,7 +146,8 @@ fn rows(user: &UserView, now: Timestamp) -> Vec<[String; 6]> {
     let person = [user.id.to_string(), email, user.name.clone().unwrap_or_default()];
     if user.grants.is_empty() {
         let [id, email, name] = person;
-        return vec![[id, email, name, "none".to_owned(), String::new(), String::new()]];
+        let state = if user.damaged > 0 { "damaged" } else { "" };
+        return vec![[id, email, name, "none".to_owned(), state.to_owned(), String::new()]];
     }
     let mut rows: Vec<[String; 6]> = Vec::new();
     for grant in &user.grants {
@@ -185,6 +187,10 @@ async fn show(context: &Context<'_>, admin: &Admin, who: &str) -> Result<Exit, F
     fact("name", user.name);
     fact("organisation", user.hd);
     fact("connected", Some(when(user.created_at)));
+    fact(
+        "damaged records",
+        (user.damaged > 0).then(|| format!("{}: restore a backup, or forget the person", user.damaged)),
+    );
     for grant in &user.grants {
         fact("", Some(String::new()));
         fact("client", Some(client(grant)));

@@ -21,19 +21,14 @@ pub(super) enum AtGoogle {
 impl Inner {
     /// The person's other grants to the same Google project that are to stay.
     pub(super) async fn others_of_project(&self, grant: &Grant) -> Result<Vec<Grant>, UsersError> {
-        match self.vault.load_grants_of(grant.user).await {
-            Ok(grants) => Ok(grants
-                .into_iter()
-                .filter(|other| {
-                    other.id != grant.id
-                        && other.client_id.project() == grant.client_id.project()
-                        && other.state != GrantState::Revoking
-                })
-                .collect()),
-            // A damaged row must not keep the others from being forgotten.
-            Err(VaultError::Damaged { .. }) => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
+        // A damaged row must not keep the others from being forgotten.
+        let (mut others, _) = self.vault.sort_grants_of(grant.user).await?;
+        others.retain(|other| {
+            other.id != grant.id
+                && other.client_id.project() == grant.client_id.project()
+                && other.state != GrantState::Revoking
+        });
+        Ok(others)
     }
 
     /// Shows Google the refresh token and, if that is dead by itself, the access token: either stands

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::at_google::AtGoogle;
+use super::view::is_zero;
 use super::{Inner, Users, UsersError};
 use crate::clock::Timestamp;
 use crate::events::{Actor, Kind, NewEvent};
@@ -92,11 +93,6 @@ pub struct ForgetPreview {
     /// Records of grants that do not match their seal. They would be deleted and not revoked.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub would_delete_damaged: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// The grants of one request, sorted out.

@@ -60,7 +60,7 @@ impl Users {
             for id in found.page {
                 match inner.vault.read_person(id) {
                     Ok(Some((user, grants))) => {
-                        page.people.extend(inner.view(user, &grants, &Reach::EVERYTHING));
+                        page.people.extend(inner.view(user, &grants, 0, &Reach::EVERYTHING));
                     }
                     // Forgotten a moment ago.
                     Ok(None) => {}

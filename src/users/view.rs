@@ -33,6 +33,15 @@ pub struct UserView {
     pub created_at: Timestamp,
     /// Their grants.
     pub grants: Vec<GrantView>,
+    /// Records of grants that do not match their seal, and so can only be restored or forgotten. Told to who
+    /// reaches every client: whose they are cannot be known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub damaged: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(super) fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One grant.
@@ -100,7 +109,7 @@ pub struct UserPage {
     pub users: Vec<UserView>,
     /// The cursor of the next page; `null` on the last.
     pub next: Option<String>,
-    /// How many rows of this page could not be read because they are damaged.
+    /// How many people of this page have damaged records. Who cannot be told at all is not listed.
     pub damaged: u64,
 }
 
@@ -112,8 +121,8 @@ impl Users {
     pub async fn show(&self, user: UserId, reach: &Reach) -> Result<UserView, UsersError> {
         let inner = &self.0;
         let user = inner.vault.load_user(user).await?.ok_or(UsersError::NotFound)?;
-        let grants = inner.vault.load_grants_of(user.id).await?;
-        let mut view = inner.view(user, &grants, reach).ok_or(UsersError::NotFound)?;
+        let (grants, damaged) = inner.vault.sort_grants_of(user.id).await?;
+        let mut view = inner.view(user, &grants, damaged.len(), reach).ok_or(UsersError::NotFound)?;
         for shown in &mut view.grants {
             let of_client = |grant: &&Grant| grant.client_id == shown.client_id;
             shown.detail = grants.iter().find(of_client).map(|grant| inner.detail(grant));
@@ -196,12 +205,16 @@ impl Inner {
         reach: &Reach,
     ) -> Result<(), UsersError> {
         let whole = match user {
-            Ok(user) => self.vault.load_grants_of(user.id).await.map(|grants| (user, grants)),
+            Ok(user) => self.vault.sort_grants_of(user.id).await.map(|sorted| (user, sorted)),
             Err(error) => Err(error),
         };
         match whole {
-            Ok((user, grants)) => {
-                let view = self.view(user, &grants, reach);
+            Ok((user, (grants, damaged))) => {
+                for grant in &damaged {
+                    tracing::error!(grant = grant.0, "a damaged grant cannot be shown");
+                }
+                let view = self.view(user, &grants, damaged.len(), reach);
+                page.damaged += u64::from(view.as_ref().is_some_and(|view| view.damaged > 0));
                 page.users.extend(view.filter(|view| filter.matches(view)));
             }
             Err(error @ VaultError::Damaged { .. }) => {
@@ -214,7 +227,13 @@ impl Inner {
     }
 
     /// The person with what is within reach; `None` when a bound caller reaches nothing of theirs.
-    pub(super) fn view(&self, user: User, grants: &[Grant], reach: &Reach) -> Option<UserView> {
+    pub(super) fn view(
+        &self,
+        user: User,
+        grants: &[Grant],
+        damaged: usize,
+        reach: &Reach,
+    ) -> Option<UserView> {
         let grants: Vec<GrantView> = grants
             .iter()
             .map(|grant| self.view_grant(grant))
@@ -233,6 +252,7 @@ impl Inner {
             hd: profile.hd,
             created_at: user.created_at,
             grants,
+            damaged: if reach.clients.is_none() { damaged } else { 0 },
         })
     }
 

@@ -9,7 +9,7 @@ use locum::ids::UserRef;
 use locum::sessions::SessionError;
 use locum::sign_in::SignInError;
 use locum::tokens::{Reach, ResolveError, TokenError};
-use locum::users::{Revoke, UsersError};
+use locum::users::{Revoke, UserFilter, UsersError};
 use serde_json::json;
 
 use crate::harness::{TestLocum, client};
@@ -265,6 +265,10 @@ async fn a_person_whose_only_grant_is_damaged_can_be_forgotten() {
     let name = UserRef::Sub(locum.alice().sub.clone());
     assert_eq!(locum.state.tokens.resolve(&name).await.expect("still found").id, user);
     let users = &locum.state.users;
+    let shown = users.show(user, &Reach::EVERYTHING).await.expect("can be told");
+    assert_eq!((shown.damaged, shown.grants.len()), (1, 0));
+    let page = users.list(None, 10, &UserFilter::default(), &Reach::EVERYTHING).await.expect("a page");
+    assert_eq!((page.damaged, page.users.len(), page.users[0].damaged), (1, 1, 1));
     let preview = users.preview_forget(user, None, Revoke::Auto).await.expect("known");
     assert_eq!((preview.would_delete_damaged, preview.would_revoke), (1, false));
     // Which client it was for nobody can tell.

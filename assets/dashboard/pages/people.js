@@ -72,8 +72,8 @@ export default function People({ query }) {
         </div>`)}
     ${found?.damaged > 0 && html`
       <p class="bad">${count(found.damaged, 'person', 'people')} cannot be shown: their rows in the vault are
-        damaged. The log names them;
-        a backup has them whole.</p>`}
+        damaged. <code>locum user list</code> names
+        those who can be told; a backup has them whole.</p>`}
     <${OpenLinks} key=${linksMade} />
     ${inviting && html`<${ConnectLinkDialog} onClose=${() => setInviting(false)}
       onMade=${() => setLinksMade((made) => made + 1)} />`}`;

@@ -53,7 +53,7 @@ export default function Person({ segments: [id, tab = ''], query }) {
           <span>since <${Time} at=${found.created_at} /></span>
         </p>
       </div>
-      <button type="button" class="danger-quiet" disabled=${found.grants.length === 0}
+      <button type="button" class="danger-quiet" disabled=${found.grants.length === 0 && !found.damaged}
         onClick=${() => setForgetting({})}>Forget…</button>
     </header>
     <nav class="tabs" aria-label="About this person">

@@ -45,7 +45,10 @@ export function ForgetDialog({ person, client, onClose, onDone }) {
       ${!preview.data && !preview.problem && html`<${Loading} />`}
       ${preview.data && html`
         <ul class="consequences" aria-live="polite">
-          <li>The tokens of <strong>${list(preview.data.would_forget)}</strong> are deleted here, with the
+          ${preview.data.would_delete_damaged > 0 && html`
+            <li class="bad">Damaged records are deleted, too: ${preview.data.would_delete_damaged}. What they held
+              cannot be revoked from here.</li>`}
+          <li>The tokens of <strong>${list(preview.data.would_forget) || 'this person'}</strong> are deleted here, with the
             person’s sessions
             ${client ? '' : ', what is known of them,'} and what mirrors kept.</li>
           <li>${preview.data.would_revoke ? 'Google is told to revoke: the app loses its access there.'
@@ -65,6 +68,8 @@ function Outcome({ done }) {
     <p>${done.forgotten.length > 0 ? html`The grant of <strong>${list(done.forgotten)}</strong> is forgotten.`
       : ''}
       ${done.revoked ? ' Google has revoked it.' : ''}</p>
+    ${done.damaged > 0 && html`<p>Damaged records are deleted: ${done.damaged}. The person ends what they held at
+      Google, at <code>myaccount.google.com/permissions</code>.</p>`}
     ${done.also_ended.length > 0 && html`<p><strong>${list(done.also_ended)}</strong> ended with it.</p>`}
     ${done.pending && html`<p>Google cannot be reached at the moment. The tokens are unusable here from now
       on, and are revoked and

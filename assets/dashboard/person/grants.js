@@ -12,7 +12,10 @@ export function Grants({ person, reload, onForget }) {
   useReady(true);
   const [linksMade, setLinksMade] = useState(0);
   return html`
-    ${person.grants.length === 0 && html`
+    ${person.damaged > 0 && html`
+      <p class="bad">Damaged records: ${person.damaged}. They do not match their seal: restore a backup, or forget the
+        person.</p>`}
+    ${person.grants.length === 0 && !person.damaged && html`
       <div class="card"><${Empty} title="No grant">
         <button type="button" class="small" onClick=${() => setLinked({})}>Make a connect link</button>
       </${Empty}></div>`}
