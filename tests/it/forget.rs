@@ -14,24 +14,32 @@ use serde_json::json;
 
 use crate::harness::{TestLocum, client};
 
-/// A second client of the seeded project.
+/// The seeded client, as "main", and a second one of its project.
 pub async fn two_clients() -> TestLocum {
+    with_clients(&["second"]).await
+}
+
+/// The seeded client, as "main", and more of its project.
+async fn with_clients(more: &[&str]) -> TestLocum {
     let locum = TestLocum::start().await;
-    let second = locum::emulator::RegisteredClient::web(
-        format!("{}-second.apps.googleusercontent.com", locum.seeded.web.client_id.project())
-            .parse()
-            .expect("an id"),
-        locum::secret::ClientSecret::new("GOCSPX-second"),
-    );
-    locum.emulator.world.add_client(second.clone());
-    let clients = [("main", &locum.seeded.web), ("second", &second)].map(|(name, registered)| {
+    let main = locum.seeded.web.clone();
+    let others = more.iter().map(|name| {
+        let id = format!("{}-{name}.apps.googleusercontent.com", main.client_id.project());
+        let secret = locum::secret::ClientSecret::new(&*format!("GOCSPX-{name}"));
+        let other = locum::emulator::RegisteredClient::web(id.parse().expect("an id"), secret);
+        locum.emulator.world.add_client(other.clone());
+        (*name, other)
+    });
+    let clients: Vec<_> = std::iter::once(("main", main.clone())).chain(others).collect();
+    let sections = clients.iter().map(|(name, registered)| {
         format!(
             "[[clients]]\nname = {name:?}\nclient_id = {:?}\nclient_secret = {:?}\nsources = [\"ios\"]\nscopes = [\"openid\"]\n",
             registered.client_id.as_str(),
             registered.secrets[0].expose()
         )
     });
-    locum.restart_with(&clients.concat()).await
+    let sections: String = sections.collect();
+    locum.restart_with(&sections).await
 }
 
 pub async fn connect_to(locum: &TestLocum, name: &str) -> locum::ids::UserId {
@@ -306,4 +314,19 @@ async fn a_grant_beside_a_damaged_one_is_forgotten_by_its_client() {
         users.forget(user, Some(&client("main")), Revoke::No, &Actor::locum()).await.expect("forgotten");
     assert_eq!((done.damaged, done.forgotten), (0, vec!["main".to_owned()]));
     assert_eq!(locum.state.vault.count_users().await, Ok(1), "the damaged one is left for a backup");
+}
+
+#[actix_web::test]
+async fn a_damaged_grant_hides_no_sound_one_that_ends_with_a_revocation() {
+    let locum = with_clients(&["second", "third"]).await;
+    let user = connect_to(&locum, "main").await;
+    connect_to(&locum, "second").await;
+    connect_to(&locum, "third").await;
+    let locum = with_damaged(locum, &["third"]).await;
+    let users = &locum.state.users;
+    let main = client("main");
+    let done = users.forget(user, Some(&main), Revoke::Project, &Actor::locum()).await.expect("forgotten");
+    assert_eq!((done.revoked, done.also_ended), (true, vec!["second".to_owned()]));
+    let shown = users.show(user, &Reach::EVERYTHING).await.expect("can be told");
+    assert_eq!((shown.grants[0].state.as_str(), shown.damaged), ("dead", 1));
 }
