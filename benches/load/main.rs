@@ -15,6 +15,7 @@
 mod bare;
 mod child;
 mod client;
+mod durable;
 mod locum_server;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ async fn play(role: &str, arguments: &[String]) -> std::io::Result<()> {
     match role {
         "json" => bare::json().await,
         "post" => bare::post(argument("--token-endpoint")).await,
+        "durable" => durable::post(argument("--provider"), argument("--directory").as_ref()).await,
         "provider" => bare::provider().await,
         "locum" => {
             locum_server::serve(locum_server::Settings {
@@ -215,6 +217,15 @@ async fn exchanges(plan: &Plan, provider: &Server) -> std::io::Result<()> {
     let bare_post = best(&post, plan.rounds, plan.exchanges, 0, &form).await?;
     line("bare actix-web: the same call upstream", bare_post, None);
     drop(post);
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().display().to_string();
+    let durable = Server::start(
+        "durable",
+        &["--provider".into(), provider.address.to_string(), "--directory".into(), path],
+    )?;
+    let least = best(&durable, plan.rounds, plan.exchanges, 0, &form).await?;
+    line("bare: the same call, RS256, one row of clear text on disk", least, Some(bare_post));
+    drop(durable);
     let directory = tempfile::tempdir()?;
     let locum = Server::start(
         "locum",

@@ -89,8 +89,11 @@ impl Vault {
     pub async fn append_events(&self, events: Vec<EventRecord>) -> Result<i64, VaultError> {
         // Ids belong to the order of commits, so rows are sealed on the writer's thread.
         let vault = self.clone();
-        self.write(move |conn| events.into_iter().try_fold(0, |_, event| append(conn, &vault.0.keys, event)))
-            .await
+        self.write(move |conn| {
+            let newest = if events.is_empty() { 0 } else { newest(conn)? };
+            events.into_iter().try_fold(newest, |newest, event| insert(conn, &vault.0.keys, newest + 1, event))
+        })
+        .await
     }
 
     /// The id of the newest event there ever was; 0 before the first.
@@ -158,7 +161,10 @@ fn newest(conn: &Connection) -> Result<i64, VaultError> {
 
 /// Writes an event on the writer's thread, as part of whatever else is being written.
 pub(super) fn append(conn: &Connection, keys: &Keyring, event: EventRecord) -> Result<i64, VaultError> {
-    let id = newest(conn)? + 1;
+    insert(conn, keys, newest(conn)? + 1, event)
+}
+
+fn insert(conn: &Connection, keys: &Keyring, id: i64, event: EventRecord) -> Result<i64, VaultError> {
     let mut event = EventRecord { id, ..event };
     if let (Some(user), Some(_)) = (event.user, &event.personal) {
         let there = conn
@@ -168,7 +174,7 @@ pub(super) fn append(conn: &Connection, keys: &Keyring, event: EventRecord) -> R
         // It happened before the person was forgotten, and comes to be written after.
         event.personal = event.personal.filter(|_| there);
     }
-    EventRow::seal(&event, keys).insert(conn)?;
+    EventRow::seal(event, keys).insert(conn)?;
     Ok(id)
 }
 

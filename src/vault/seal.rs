@@ -194,7 +194,8 @@ pub(super) struct RowFields(Vec<u8>);
 
 impl RowFields {
     pub(super) fn new(vault_id: &[u8; 16], table: &'static str, row: i64) -> Self {
-        let mut buffer = Vec::with_capacity(512);
+        // A grant's are some 650 bytes.
+        let mut buffer = Vec::with_capacity(768);
         push_part(&mut buffer, vault_id);
         push_part(&mut buffer, table.as_bytes());
         push_part(&mut buffer, &row.to_be_bytes());

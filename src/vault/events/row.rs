@@ -76,24 +76,24 @@ impl EventRow {
             .sealed(self.personal.as_ref())
     }
 
-    pub(super) fn seal(event: &EventRecord, keys: &Keyring) -> Self {
+    pub(super) fn seal(event: EventRecord, keys: &Keyring) -> Self {
         let personal = event.personal.as_ref().map(|facts| {
             let json = serde_json::to_vec(facts).expect("facts are plain strings, which JSON can hold");
             keys.seal(place(event.id), &zeroize::Zeroizing::new(json))
         });
-        let (key_id, key_name) = event.key.clone().unzip();
+        let (key_id, key_name) = event.key.unzip();
         let mut row = Self {
             id: event.id,
             at: event.at.unix(),
-            kind: event.kind.clone(),
+            kind: event.kind,
             severity: event.severity.into(),
-            actor: event.actor.clone(),
-            via: event.via.clone(),
+            actor: event.actor,
+            via: event.via,
             key_id: key_id.map(|id| id.to_string()),
             key_name,
             user: event.user.map(|user| user.0),
             client_id: event.client_id.as_ref().map(ToString::to_string),
-            details: event.details.clone(),
+            details: event.details,
             personal,
             mac: Vec::new(),
         };
@@ -137,9 +137,10 @@ impl EventRow {
     }
 
     pub(super) fn insert(&self, conn: &Connection) -> Result<(), VaultError> {
-        conn.prepare_cached(&format!(
-            "INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        ))
+        conn.prepare_cached(
+            "INSERT INTO events (id, at, kind, severity, actor, via, key_id, key_name, user_id, client_id, \
+             details, personal, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
         .and_then(|mut s| {
             s.execute(params![
                 self.id,

@@ -65,11 +65,13 @@ impl Vault {
         user: UserId,
     ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
         let cluster = Cluster::of_row(user.0);
-        self.select_grants(
+        let mut grants = self.select_grants(
             conn,
-            select_grants!("WHERE id BETWEEN ? AND ? AND user_id = ? ORDER BY client_id"),
+            select_grants!("NOT INDEXED WHERE id BETWEEN ? AND ? AND user_id = ?"),
             [cluster.first(), cluster.last(), user.0],
-        )
+        )?;
+        sort_by_client(&mut grants);
+        Ok(grants)
     }
 
     /// Whether the row is there and does not match its seal.
@@ -86,15 +88,15 @@ impl Vault {
     pub async fn load_grants_by_sub(&self, sub: &Sub) -> Result<Vec<Grant>, VaultError> {
         let lookup = self.sub_lookup(sub);
         let cluster = Cluster::of_lookup(&lookup);
-        self.read(|conn| {
+        let mut grants = self.read(|conn| {
             self.select_grants(
                 conn,
-                select_grants!("WHERE id BETWEEN ? AND ? AND sub_lookup = ? ORDER BY client_id"),
+                select_grants!("NOT INDEXED WHERE id BETWEEN ? AND ? AND sub_lookup = ?"),
                 params![cluster.first(), cluster.last(), lookup],
-            )?
-            .into_iter()
-            .collect()
-        })
+            )
+        })?;
+        sort_by_client(&mut grants);
+        grants.into_iter().collect()
     }
 
     /// A client's active grants that Google last saw before `before`, longest idle (in days) first.
@@ -201,6 +203,12 @@ impl Vault {
         }
         Ok(count)
     }
+}
+
+/// Damaged rows first: nothing in them can be relied on.
+fn sort_by_client(grants: &mut [Result<Grant, VaultError>]) {
+    let client = |grant: &Result<Grant, VaultError>| grant.as_ref().ok().map(|grant| grant.client_id.clone());
+    grants.sort_by_cached_key(client);
 }
 
 pub(super) fn sound(grants: Vec<Result<Grant, VaultError>>) -> Vec<Grant> {

@@ -28,7 +28,7 @@ impl Vault {
 
     fn read_user_row(conn: &Connection, lookup: &[u8; 32]) -> Result<Option<UserRow>, VaultError> {
         let cluster = Cluster::of_lookup(lookup);
-        conn.prepare_cached(select_users!("WHERE id BETWEEN ? AND ? AND sub_lookup = ?"))
+        conn.prepare_cached(select_users!("NOT INDEXED WHERE id BETWEEN ? AND ? AND sub_lookup = ?"))
             .and_then(|mut statement| {
                 let arguments = params![cluster.first(), cluster.last(), lookup];
                 statement.query_row(arguments, UserRow::from_sql).optional()
