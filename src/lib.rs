@@ -33,9 +33,11 @@
 //!
 //! `POST /v1/exchange` → [`server`] (size, rate, `X-Requested-With`, fields) → [`sign_in::SignIn::redeem`], which
 //! goes on as a task of its own whether or not the caller waits → one call of [`google`] trades the code → the ID
-//! token is verified with the keys of [`provider`] → whoever is not in `allow_users` is refused here, and the tokens
-//! just received are revoked → [`vault`] commits user, grant and the remembered answer in one transaction → the answer
-//! leaves after the commit is on disk. No step goes back to an earlier one, and a code goes to Google once.
+//! token is verified with the keys of [`provider`] → one transaction of [`vault`]: it finds the person, [`sign_in`]
+//! decides, and user, grant and the remembered answer are written → the answer leaves after the commit is on disk.
+//! Whoever is not in `allow_users` is refused by the decision: nothing is written, and the tokens just received are
+//! revoked. A code goes to Google once; where it takes a refresh to know whether a stored refresh token still works,
+//! the decision waits for that and is made anew.
 //!
 //! # The way of a browser
 //!

@@ -2,7 +2,8 @@
 //!
 //! Methods are async and speak locum's own types; nobody else sees SQL or ciphertext. One thread owns
 //! the only connection that writes and commits what has queued up together; several connections
-//! read beside it. Writes of a grant or a user are compare-and-set by `revision`.
+//! read beside it. An exchange ([`Vault::connect`]) and a deletion look and write in one transaction; other
+//! changes of a grant or a user are compare-and-set by `revision`.
 //!
 //! What must stay true:
 //!
@@ -26,6 +27,7 @@ mod lock;
 mod mirrors;
 mod owner_sessions;
 mod readers;
+mod records;
 mod redemptions;
 mod rows;
 mod schema;
@@ -62,8 +64,8 @@ pub use self::signing_keys::SigningKeyRecord;
 pub use self::users::{Connected, Connection as NewConnection, Profile, ReadPerson, User, WholePerson};
 
 use self::changes::Changes;
-use self::keyring::Keyring;
 use self::readers::Readers;
+use self::records::Records;
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::rng::Rng;
@@ -238,17 +240,12 @@ pub struct Vault(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    issuer: String,
-    keys: Keyring,
+    records: Arc<Records>,
     /// Proves that a backup opens with what its owner keeps.
     root: RootSecret,
     readers: Arc<Readers>,
     writer: Writer,
     changes: Arc<Changes>,
-    clock: Clock,
-    rng: Rng,
-    /// Counts the redemptions written, for their ids.
-    redemptions: AtomicI64,
     // Last, so that the lock outlives the connections; dropping the writer waits for its own.
     _lock: VaultLock,
 }
@@ -296,17 +293,14 @@ impl Vault {
         let readers = Arc::new(Readers::open(&path, readers)?);
         let writer = Writer::start(conn, readers.clone())?;
         let redemptions = AtomicI64::new(rng.row_id());
+        let records = Arc::new(Records { keys, issuer, clock, rng, redemptions });
         Ok(Self(Arc::new(Inner {
             path,
-            issuer,
-            keys,
+            records,
             root,
             readers,
             writer,
             changes: Arc::default(),
-            clock,
-            rng,
-            redemptions,
             _lock: lock,
         })))
     }
@@ -318,7 +312,7 @@ impl Vault {
 
     /// The short id of the root key that opened the vault.
     pub fn root_id(&self) -> RootId {
-        self.0.keys.root_id()
+        self.0.records.keys.root_id()
     }
 
     /// Whether writing stopped because the disk failed; the process should end for a clean restart.
@@ -340,7 +334,7 @@ impl Vault {
             conn.query_row(
                 "SELECT last_backup_at, (SELECT min(created_at) FROM data_keys WHERE purpose = 'data' AND term = ?) \
                  FROM vault WHERE id = 1",
-                [self.0.keys.active_term()],
+                [self.0.records.keys.active_term()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .map_err(sql)
@@ -349,7 +343,7 @@ impl Vault {
         Ok(VaultFacts {
             root_id: self.root_id().to_string(),
             schema: SCHEMA_VERSION,
-            data_key_term: self.0.keys.active_term(),
+            data_key_term: self.0.records.keys.active_term(),
             data_key_made_at: crate::clock::Timestamp::from_unix(key_made_at),
             size,
             last_backup: last_backup.map(crate::clock::Timestamp::from_unix),

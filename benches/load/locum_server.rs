@@ -1,5 +1,6 @@
 //! A real locum, filled with grants, as the role of a child process.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -97,7 +98,7 @@ async fn fill(vault: &Vault, grants: u64) -> Result<(), VaultError> {
     let expires_at = Clock::system().now().plus(100_000);
     for start in (0..grants).step_by(TOGETHER as usize) {
         let writes = (start..grants.min(start + TOGETHER)).map(|n| {
-            vault.connect(NewConnection {
+            let new = NewConnection {
                 profile: Profile {
                     sub: bare::sub(n).parse().expect("21 digits"),
                     email: Some(format!("person{n}@example.org").parse().expect("an address")),
@@ -127,12 +128,13 @@ async fn fill(vault: &Vault, grants: u64) -> Result<(), VaultError> {
                         revoke_until: None,
                     },
                 },
-                seen: None,
                 redemption: None,
-            })
+            };
+            let sub = new.profile.sub.clone();
+            async move { vault.connect(&sub, |_| Ok::<_, Infallible>((new, ()))).await }
         });
         for outcome in futures_util::future::join_all(writes).await {
-            outcome?;
+            outcome?.map_err(|never| match never {}).map(drop)?;
         }
     }
     vault.checkpoint().await

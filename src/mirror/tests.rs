@@ -63,8 +63,10 @@ impl Home {
         let client_id = "402839145520-one.apps.googleusercontent.com".parse().expect("a client id");
         let change = GrantChange { state: Some(crate::grant::GrantState::Active), ..GrantChange::default() };
         let grant = NewGrant { client_id, change };
-        let connection = NewConnection { profile, grant, seen: None, redemption: None };
-        let user = vault.connect(connection).await.expect("connects").user.id;
+        let sub = profile.sub.clone();
+        let connection = NewConnection { profile, grant, redemption: None };
+        let connected = vault.connect(&sub, |_| Ok::<_, ()>((connection, ()))).await.expect("the vault");
+        let user = connected.expect("connects").0.user.id;
         Self { directory, vault, clock, metrics: Metrics::new(), user }
     }
 

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::google::CodeRefusal;
 use crate::ids::{ClientName, Email, Sub};
 use crate::scopes::ScopeSet;
-use crate::vault::Profile;
+use crate::vault::{CodeMarks, NewRedemption, Profile};
 
 /// Refresh tokens of a project in Testing live seven days; the announced lifetime is a little less.
 const SEVEN_DAYS: i64 = 604_800;
@@ -128,6 +128,14 @@ impl Remembered {
     pub(super) fn success(answer: ExchangeAnswer, session_epoch: i64) -> Self {
         Self::Success { answer: Box::new(answer), session_epoch }
     }
+}
+
+/// What is remembered of a code. The answer only where it has a key to ask for it by.
+pub(super) fn redemption(marks: CodeMarks, answer: impl FnOnce() -> Remembered) -> NewRedemption {
+    let answer = marks
+        .idempotency_key
+        .map(|_| serde_json::to_vec(&answer()).expect("an answer is plain strings and numbers"));
+    NewRedemption { marks, answer }
 }
 
 /// Google's final refusals, and ours after the code was spent.

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{AnswerUser, ExchangeAnswer, Remembered, RememberedRefusal, warnings};
+use super::answer::{Remembered, RememberedRefusal, redemption};
 use super::claims::Claim;
+use super::decide::{Arrival, Hold, Refused, Weighed};
 use super::{ExchangeRequest, Exchanged, Inner, NamedPerson, SignIn, SignInError};
-use crate::config::{Admission, Client, RedirectProblem, RedirectUri, Source};
+use crate::config::{Client, RedirectProblem, RedirectUri, Source};
 use crate::events::{Actor, Kind, NewEvent};
-use crate::google::{
-    ClientCredentials, CodeExchange, Expectation, GoogleError, IdClaims, RevocableToken, TokenAnswer,
-};
-use crate::ids::{ClientName, OAuthClientId, UserId, UserRef};
+use crate::google::{ClientCredentials, CodeExchange, Expectation, GoogleError, RevocableToken, TokenAnswer};
+use crate::ids::{ClientName, OAuthClientId, UserId};
 use crate::scopes::ScopeSet;
-use crate::vault::{CodeMarks, Grant, NewConnection, NewGrant, NewRedemption, Profile, User, VaultError};
+use crate::tokens::{Reach, TokenError};
+use crate::vault::{CodeMarks, Grant, VaultError, WholePerson};
 
 /// Google's limit for a code is 256 bytes; anything much longer is something else.
 const MAX_CODE: usize = 512;
@@ -60,16 +60,6 @@ pub(super) struct Terms {
     pub(super) person: Option<NamedPerson>,
     /// The scopes that were asked for; the client's where nothing is said.
     pub(super) asked: Option<ScopeSet>,
-}
-
-impl NamedPerson {
-    /// Whether Google says that this is the person. An address counts where Google has verified it.
-    fn is(&self, claims: &IdClaims) -> bool {
-        match self {
-            Self::Sub(sub, _) => claims.sub == *sub,
-            Self::Email(email) => claims.email_verified && claims.email.as_ref() == Some(email),
-        }
-    }
 }
 
 /// What the configuration says about a request.
@@ -211,7 +201,7 @@ impl Inner {
         }
     }
 
-    /// From Google's tokens to a verified person, a decision, and a commit.
+    /// From Google's tokens to a verified person, and from there to a decision and its commit.
     pub(super) async fn complete(
         &self,
         client: &Client,
@@ -221,6 +211,7 @@ impl Inner {
         only: Option<&NamedPerson>,
         origin: &Origin,
     ) -> Result<Exchanged, SignInError> {
+        let at = self.clock.now();
         let Some(id_token) = &answer.id_token else {
             self.remember(marks, RememberedRefusal::NoIdToken).await;
             return Err(SignInError::NoIdToken);
@@ -239,54 +230,89 @@ impl Inner {
                 return Err(SignInError::from_verification(error, true));
             }
         };
-        let mut tries = 0;
+        let arrival = Arc::new(Arrival {
+            config: self.config.clone(),
+            client: client.name.clone(),
+            client_id: client.client_id.clone(),
+            wanted: client.scopes.clone(),
+            marks,
+            answer,
+            at,
+            claims,
+            only: only.cloned(),
+        });
+        let (mut tries, mut weighed) = (0, None);
         loop {
-            let known = self.vault.load_connected(&claims.sub).await?;
-            if only.is_some_and(|only| !only.is(&claims)) {
-                self.remember(marks, RememberedRefusal::WrongAccount).await;
-                self.tell_refused(client, origin, known.as_ref(), "wrong_account");
-                // Whoever is connected here keeps what they have: revoking would end it.
-                if known.is_none() {
-                    self.give_back(&answer);
+            let (judging, known_to) = (arrival.clone(), weighed.clone());
+            let judge = move |known: Option<&WholePerson>| judging.judge(known, known_to.as_deref());
+            let error = match self.vault.connect(&arrival.claims.sub, judge).await {
+                Ok(Ok((connected, told))) => {
+                    self.tokens.changed(connected.user.id, told.names);
+                    let exchanged = Exchanged {
+                        answer: told.answer,
+                        user: connected.user.id,
+                        session_epoch: connected.user.session_epoch,
+                        client: client.name.clone(),
+                    };
+                    self.tell_connected(client, origin, &exchanged);
+                    return Ok(exchanged);
                 }
-                return Err(SignInError::WrongAccount);
-            }
-            let Some(admission) = self.admit(&claims, known.as_ref().map(|(user, _)| user)) else {
-                self.remember(marks, RememberedRefusal::UserNotAllowed).await;
-                self.tell_refused(client, origin, known.as_ref(), "not_allowed");
-                if known.is_none() {
-                    self.give_back(&answer);
+                Ok(Err(Hold::Refused(refused))) => {
+                    return Err(self.refuse(client, origin, &arrival, refused).await);
                 }
-                return Err(SignInError::UserNotAllowed);
-            };
-            match self.save(client, &claims, admission, known, marks, &answer).await {
-                // The person connected elsewhere, was forgotten or refreshed: decide on what is there now.
-                Err(SignInError::Vault(VaultError::Conflict)) if tries < TRIES => {}
-                // Google gives these tokens once.
-                Err(SignInError::Vault(VaultError::Busy)) if tries < TRIES => {
-                    self.clock.sleep(BUSY_PAUSE).await;
-                }
-                outcome => {
-                    if let Ok(exchanged) = &outcome {
-                        self.tell_connected(client, origin, exchanged);
+                Ok(Err(Hold::Doubt(grant))) => match self.weigh(&grant).await {
+                    Ok(verdict) => {
+                        weighed = verdict.map(Arc::new);
+                        VaultError::Conflict
                     }
-                    return outcome;
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            match error {
+                // Google gives these tokens once.
+                VaultError::Busy if tries < TRIES => self.clock.sleep(BUSY_PAUSE).await,
+                // There is a verdict now, or the grant is another one since; or a row id was taken.
+                VaultError::Conflict if tries < TRIES => {}
+                error => {
+                    // A vault that cannot be written is no reason to keep the tokens of whoever is not let in.
+                    let Ok(known) = self.vault.load_connected(&arrival.claims.sub).await else {
+                        return Err(error.into());
+                    };
+                    return Err(match arrival.admit(known.as_ref().map(|(user, _)| user)) {
+                        Ok(_) => error.into(),
+                        Err(refused) => self.refuse(client, origin, &arrival, refused).await,
+                    });
                 }
             }
             tries += 1;
         }
     }
 
-    fn tell_refused(
-        &self,
-        client: &Client,
-        origin: &Origin,
-        known: Option<&(User, Vec<Grant>)>,
-        why: &'static str,
-    ) {
-        let event = NewEvent::new(Kind::UserRefused, &origin.actor).client(&client.client_id);
-        let event = event.about(known.map(|(user, _)| user.id));
-        self.events.note(event.with("why", why).with("source", origin.source.as_str()));
+    /// What Google says of the refresh token of this grant, and the grant as it is after that; `None` when
+    /// another one came in its place.
+    async fn weigh(&self, grant: &Grant) -> Result<Option<Weighed>, VaultError> {
+        let works = self.still_works(grant).await?;
+        let now = self.vault.load_grant(grant.id).await?;
+        // A provider may give another refresh token in the place of the one that it has just honoured.
+        let same = |now: &Grant| works || now.token_generation == grant.token_generation;
+        Ok(now.filter(same).map(|grant| Weighed { grant, works }))
+    }
+
+    /// Whether the stored refresh token is still honoured, found out by using it. An outage is no
+    /// reason to give up a token that worked so far.
+    async fn still_works(&self, grant: &Grant) -> Result<bool, VaultError> {
+        let client = self.config.client_by_id(&grant.client_id).map(|client| client.name.clone());
+        match self.tokens.refresh_now(grant.user, client.as_ref(), &Reach::EVERYTHING).await {
+            Ok(_) => Ok(true),
+            Err(
+                TokenError::GoogleUnavailable { .. }
+                | TokenError::ClientPaused { .. }
+                | TokenError::Interrupted,
+            ) => Ok(grant.state.is_usable()),
+            Err(TokenError::Vault(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     fn tell_connected(&self, client: &Client, origin: &Origin, exchanged: &Exchanged) {
@@ -297,72 +323,27 @@ impl Inner {
         self.events.note(event.with("source", origin.source.as_str()).with("offline", answer.offline_access));
     }
 
-    /// The entry that admits the person: the one that did before, while it is listed, or another.
-    pub(super) fn admit(&self, claims: &IdClaims, user: Option<&User>) -> Option<Admission> {
-        let allowed = &self.config.allow_users;
-        let before = user.and_then(|user| user.profile.admitted_by.parse::<Admission>().ok());
-        before.filter(|admission| allowed.still_lists(admission)).or_else(|| {
-            let email = claims.email.as_ref().filter(|_| claims.email_verified);
-            allowed.admits(email, claims.hd.as_deref())
-        })
-    }
-
-    async fn save(
+    async fn refuse(
         &self,
         client: &Client,
-        claims: &IdClaims,
-        admission: Admission,
-        known: Option<(User, Vec<Grant>)>,
-        marks: CodeMarks,
-        answer: &TokenAnswer,
-    ) -> Result<Exchanged, SignInError> {
-        let (user, stored) = match known {
-            Some((user, grants)) => {
-                (Some(user), grants.into_iter().find(|grant| grant.client_id == client.client_id))
-            }
-            None => (None, None),
+        origin: &Origin,
+        arrival: &Arrival,
+        refused: Refused,
+    ) -> SignInError {
+        let Refused { known, refusal } = refused;
+        self.remember(arrival.marks, refusal).await;
+        let why = match refusal {
+            RememberedRefusal::WrongAccount => "wrong_account",
+            _ => "not_allowed",
         };
-        let decided = self.decide(client, stored, answer).await?;
-        let profile = Profile {
-            sub: claims.sub.clone(),
-            email: claims.email.clone(),
-            email_verified: claims.email_verified,
-            name: claims.name.clone(),
-            given_name: claims.given_name.clone(),
-            family_name: claims.family_name.clone(),
-            picture: claims.picture.clone(),
-            locale: claims.locale.clone(),
-            hd: claims.hd.clone(),
-            admitted_by: admission.to_string(),
-        };
-        let told = ExchangeAnswer {
-            user: AnswerUser::from(&profile),
-            client: client.name.clone(),
-            missing_scopes: client.scopes.minus(&decided.scopes),
-            scopes: decided.scopes,
-            offline_access: decided.offline,
-            refresh_token_expires_at: decided.expires_in.map(|seconds| self.clock.now().plus(seconds)),
-            warnings: warnings(decided.offline, decided.expires_in),
-            created: user.is_none(),
-        };
-        let names = changed_names(user.as_ref(), &profile);
-        // Everybody begins in epoch 0.
-        let session_epoch = user.as_ref().map_or(0, |user| user.session_epoch);
-        let redemption = redemption(marks, || Remembered::success(told.clone(), session_epoch));
-        let connection = NewConnection {
-            profile,
-            grant: NewGrant { client_id: client.client_id.clone(), change: decided.change },
-            seen: user.map(|user| (user, decided.seen)),
-            redemption: Some(redemption),
-        };
-        let connected = self.vault.connect(connection).await?;
-        self.tokens.changed(connected.user.id, names);
-        Ok(Exchanged {
-            answer: told,
-            user: connected.user.id,
-            session_epoch: connected.user.session_epoch,
-            client: client.name.clone(),
-        })
+        let event = NewEvent::new(Kind::UserRefused, &origin.actor).client(&client.client_id);
+        let event = event.about(known).with("why", why);
+        self.events.note(event.with("source", origin.source.as_str()));
+        // Whoever is connected here keeps what they have: revoking would end it.
+        if known.is_none() {
+            self.give_back(&arrival.answer);
+        }
+        refusal.into()
     }
 
     /// Gives the tokens of a person who may not come in back to Google. Nobody waits for it.
@@ -408,25 +389,6 @@ impl Inner {
             Err(_) => Err(SignInError::CodeSpent),
         }
     }
-}
-
-/// What is remembered of a code. The answer only where it has a key to ask for it by.
-fn redemption(marks: CodeMarks, answer: impl FnOnce() -> Remembered) -> NewRedemption {
-    let answer = marks
-        .idempotency_key
-        .map(|_| serde_json::to_vec(&answer()).expect("an answer is plain strings and numbers"));
-    NewRedemption { marks, answer }
-}
-
-/// Every name under which the person, or somebody else, may be remembered wrongly from now on.
-fn changed_names(before: Option<&User>, after: &Profile) -> Vec<UserRef> {
-    let emails = [before.and_then(|user| user.profile.verified_email()), after.verified_email()];
-    emails
-        .into_iter()
-        .flatten()
-        .map(|email| UserRef::Email(email.clone()))
-        .chain([UserRef::Sub(after.sub.clone())])
-        .collect()
 }
 
 /// The clients whose ID tokens are accepted.

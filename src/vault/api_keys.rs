@@ -161,7 +161,7 @@ impl ApiKeyRow {
 impl Vault {
     /// The keyed hash of an API key's secret half.
     pub fn api_key_hash(&self, secret: &[u8; 32]) -> [u8; 32] {
-        self.0.keys.lookup(Lookup::ApiKey, &[secret])
+        self.0.records.keys.lookup(Lookup::ApiKey, &[secret])
     }
 
     /// Every API key, newest first, each with its own error if its row is damaged.
@@ -169,7 +169,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read.
     pub async fn load_api_keys(&self) -> Result<Vec<Result<ApiKeyRecord, VaultError>>, VaultError> {
-        self.read(|conn| Self::read_api_keys(conn, &self.0.keys))
+        self.read(|conn| Self::read_api_keys(conn, &self.0.records.keys))
     }
 
     /// Reads the API keys of a file.
@@ -189,8 +189,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Conflict`] when the id exists.
     pub async fn save_api_key(&self, key: &ApiKeyRecord) -> Result<(), VaultError> {
-        let mut row = ApiKeyRow::from_record(self.0.rng.row_id(), key);
-        row.mac = self.0.keys.row_mac(&row.fields(&self.0.keys));
+        let mut row = ApiKeyRow::from_record(self.0.records.rng.row_id(), key);
+        row.mac = self.0.records.keys.row_mac(&row.fields(&self.0.records.keys));
         self.write(move |conn| {
             conn.execute(
                 &format!(
@@ -239,7 +239,7 @@ impl Vault {
             .map_err(sql)
         })?;
         let Some(mut row) = found.transpose()? else { return Err(VaultError::Gone) };
-        let keys = &self.0.keys;
+        let keys = &self.0.records.keys;
         keys.verify_row(TABLE, row.id, &row.fields(keys), &row.mac)?;
         row.expires_at = expires_at.map(Timestamp::unix);
         row.revoked_at = revoked_at.map(Timestamp::unix);

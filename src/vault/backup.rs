@@ -44,7 +44,7 @@ impl Vault {
         .await;
         match outcome {
             Ok(facts) => {
-                let now = self.0.clock.now().unix();
+                let now = self.0.records.clock.now().unix();
                 self.write(move |conn| {
                     conn.execute("UPDATE vault SET last_backup_at = ? WHERE id = 1", [now])
                         .map(drop)

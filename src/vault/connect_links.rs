@@ -121,7 +121,7 @@ impl LinkRow {
 
 impl Vault {
     fn link_lookup(&self, secret: &SecretText) -> [u8; 32] {
-        self.0.keys.lookup(Lookup::ConnectLink, &[secret.expose().as_bytes()])
+        self.0.records.keys.lookup(Lookup::ConnectLink, &[secret.expose().as_bytes()])
     }
 
     /// Keeps a new link and returns it with its number.
@@ -133,16 +133,16 @@ impl Vault {
         secret: &SecretText,
         link: ConnectLinkRecord,
     ) -> Result<ConnectLinkRecord, VaultError> {
-        let keys = &self.0.keys;
-        let link = ConnectLinkRecord { id: self.0.rng.row_id(), ..link };
+        let keys = &self.0.records.keys;
+        let link = ConnectLinkRecord { id: self.0.records.rng.row_id(), ..link };
         let person = zeroize::Zeroizing::new(
             serde_json::to_vec(&link.person).expect("a person is plain strings, which JSON can hold"),
         );
         let mut row = LinkRow {
             id: link.id,
             secret_lookup: self.link_lookup(secret),
-            sub_lookup: link.person.sub.as_ref().map(|sub| self.sub_lookup(sub)),
-            email_lookup: link.person.email.as_ref().map(|email| self.email_lookup(email)),
+            sub_lookup: link.person.sub.as_ref().map(|sub| self.0.records.sub_lookup(sub)),
+            email_lookup: link.person.email.as_ref().map(|email| self.0.records.email_lookup(email)),
             client_id: link.client_id.to_string(),
             scopes: link.scopes.as_ref().map(ToString::to_string),
             person: keys.seal(place(link.id), &person),
@@ -182,7 +182,7 @@ impl Vault {
         &self,
         secret: &SecretText,
     ) -> Result<Option<ConnectLinkRecord>, VaultError> {
-        let (keys, lookup) = (&self.0.keys, self.link_lookup(secret));
+        let (keys, lookup) = (&self.0.records.keys, self.link_lookup(secret));
         let found = self.read(|conn| {
             conn.query_row(
                 &format!("SELECT {COLUMNS} FROM connect_links WHERE secret_lookup = ?"),
@@ -193,7 +193,7 @@ impl Vault {
             .map_err(sql)
         })?;
         let link = found.transpose()?.map(|row| row.open(keys)).transpose()?;
-        Ok(link.filter(|link| self.0.clock.now() < link.expires_at))
+        Ok(link.filter(|link| self.0.records.clock.now() < link.expires_at))
     }
 
     /// Every link whose time is not over, the latest first, at most `limit`. A damaged row comes as its error
@@ -205,7 +205,7 @@ impl Vault {
         &self,
         limit: usize,
     ) -> Result<Vec<Result<ConnectLinkRecord, VaultError>>, VaultError> {
-        let (keys, now) = (&self.0.keys, self.0.clock.now().unix());
+        let (keys, now) = (&self.0.records.keys, self.0.records.clock.now().unix());
         self.read(|conn| {
             let mut statement = conn
                 .prepare_cached(&format!(
@@ -243,8 +243,8 @@ impl Vault {
         person: &LinkedPerson,
         client: Option<&OAuthClientId>,
     ) -> Result<(), VaultError> {
-        let sub = person.sub.as_ref().map(|sub| self.sub_lookup(sub));
-        let email = person.email.as_ref().map(|email| self.email_lookup(email));
+        let sub = person.sub.as_ref().map(|sub| self.0.records.sub_lookup(sub));
+        let email = person.email.as_ref().map(|email| self.0.records.email_lookup(email));
         let client = client.map(ToString::to_string);
         self.0
             .writer
@@ -265,7 +265,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be written.
     pub async fn purge_connect_links(&self) -> Result<(), VaultError> {
-        let now = self.0.clock.now().unix();
+        let now = self.0.records.clock.now().unix();
         self.0
             .writer
             .erase(move |conn| {

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::keyring::Keyring;
+use super::records::Records;
 use super::seal::RowFields;
 use super::{Vault, VaultError, sql, whole_row};
 
@@ -59,8 +60,8 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be written, or a row that is added to is damaged; then nothing is added.
     pub async fn add_counts(&self, counts: Vec<HourCount>) -> Result<(), VaultError> {
-        let vault = self.clone();
-        self.write(move |conn| counts.into_iter().try_for_each(|count| add(conn, &vault, count))).await
+        let records = self.0.records.clone();
+        self.write(move |conn| counts.into_iter().try_for_each(|count| add(conn, &records, count))).await
     }
 
     /// What was counted in the hours from `first` to `last`; an error stands for a row that is damaged.
@@ -79,7 +80,7 @@ impl Vault {
             let rows = statement.query_map([first, last], CountRow::from_sql).map_err(sql)?;
             rows.collect::<Result<Vec<_>, _>>().map_err(sql)
         })?;
-        Ok(rows.into_iter().map(|row| row?.open(&self.0.keys)).collect())
+        Ok(rows.into_iter().map(|row| row?.open(&self.0.records.keys)).collect())
     }
 
     /// Deletes what was counted before an hour.
@@ -108,8 +109,8 @@ impl Vault {
     }
 }
 
-fn add(conn: &Connection, vault: &Vault, count: HourCount) -> Result<(), VaultError> {
-    let keys = &vault.0.keys;
+fn add(conn: &Connection, records: &Records, count: HourCount) -> Result<(), VaultError> {
+    let keys = &records.keys;
     let found = conn
         .prepare_cached(&format!("SELECT {COLUMNS} FROM counts WHERE hour = ? AND what = ?"))
         .and_then(|mut s| s.query_row(params![count.hour, count.what], CountRow::from_sql).optional())
@@ -119,7 +120,7 @@ fn add(conn: &Connection, vault: &Vault, count: HourCount) -> Result<(), VaultEr
             let row = row?;
             (row.id, row.open(keys)?.n)
         }
-        None => (vault.0.rng.row_id(), 0),
+        None => (records.rng.row_id(), 0),
     };
     let n = i64::try_from(before.saturating_add(count.n)).unwrap_or(i64::MAX);
     let mut row = CountRow { id, hour: count.hour, what: count.what, n, mac: Vec::new() };

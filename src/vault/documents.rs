@@ -56,7 +56,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or the row is damaged.
     pub async fn load_document(&self, kind: DocumentKind) -> Result<Option<StoredDocument>, VaultError> {
-        self.read(|conn| Self::read_document(conn, &self.0.keys, kind))
+        self.read(|conn| Self::read_document(conn, &self.0.records.keys, kind))
     }
 
     fn read_document(
@@ -101,7 +101,7 @@ impl Vault {
         kind: DocumentKind,
         document: StoredDocument,
     ) -> Result<(), VaultError> {
-        let mac = self.0.keys.row_mac(&document.fields(&self.0.keys, kind));
+        let mac = self.0.records.keys.row_mac(&document.fields(&self.0.records.keys, kind));
         self.write(move |conn| {
             conn.prepare_cached(
                 "INSERT INTO documents (kind, body, fetched_at, fresh_until, mac) VALUES (?1, ?2, ?3, ?4, ?5) \

@@ -88,10 +88,12 @@ impl Vault {
     /// When the vault cannot be written; then none is kept.
     pub async fn append_events(&self, events: Vec<EventRecord>) -> Result<i64, VaultError> {
         // Ids belong to the order of commits, so rows are sealed on the writer's thread.
-        let vault = self.clone();
+        let records = self.0.records.clone();
         self.write(move |conn| {
             let newest = if events.is_empty() { 0 } else { newest(conn)? };
-            events.into_iter().try_fold(newest, |newest, event| insert(conn, &vault.0.keys, newest + 1, event))
+            events
+                .into_iter()
+                .try_fold(newest, |newest, event| insert(conn, &records.keys, newest + 1, event))
         })
         .await
     }

@@ -5,12 +5,15 @@ mod need;
 mod refresh_hashes;
 mod row;
 
+use std::borrow::Cow;
+
 use rusqlite::Connection;
 
 pub use self::need::GrantsInNeed;
 
 use self::refresh_hashes::DoubleHashes;
 use super::keyring::Lookup;
+use super::records::Records;
 use super::rows::Cluster;
 use super::seal::{Place, Sealed};
 use super::users::User;
@@ -72,6 +75,11 @@ impl Grant {
     /// Whether a refresh token is stored.
     pub const fn has_refresh_token(&self) -> bool {
         self.sealed.refresh.is_some()
+    }
+
+    /// Whether `other` is this grant, and nothing about it was written in between.
+    pub fn is_unchanged(&self, other: &Self) -> bool {
+        (self.id, self.revision) == (other.id, other.revision)
     }
 }
 
@@ -144,16 +152,14 @@ pub struct GrantCounts {
     pub next_expiry: Option<Timestamp>,
 }
 
-type WriteGrant = Box<dyn FnOnce(&Connection) -> Result<(), VaultError> + Send>;
+fn place(grant: GrantId, column: &'static str) -> Place {
+    Place { table: TABLE, column, row: grant.0 }
+}
 
-impl Vault {
-    fn place(grant: GrantId, column: &'static str) -> Place {
-        Place { table: TABLE, column, row: grant.0 }
-    }
-
+impl Records {
     /// Applies `change` in memory and seals what is new.
     fn apply(&self, grant: &mut Grant, change: GrantChange, now: Timestamp) {
-        let keys = &self.0.keys;
+        let keys = &self.keys;
         if let Some(state) = change.state
             && state != grant.state
         {
@@ -173,7 +179,7 @@ impl Vault {
                 grant.sealed.prefix = lookup(Lookup::RefreshTokenPrefix, &text[..text.len().min(16)]);
                 grant.sealed.hash = lookup(Lookup::RefreshTokenHash, hashes.raw.as_ref());
                 grant.sealed.hash_b64 = lookup(Lookup::RefreshTokenHash, hashes.base64.as_ref());
-                grant.sealed.refresh = Some(keys.seal(Self::place(grant.id, REFRESH_TOKEN), text));
+                grant.sealed.refresh = Some(keys.seal(place(grant.id, REFRESH_TOKEN), text));
                 grant.refresh_expires_at = expires_at;
                 grant.token_generation += 1;
             }
@@ -185,7 +191,7 @@ impl Vault {
                 grant.access_expires_at = None;
             }
             AccessChange::Replace { token, expires_at } => {
-                let place = Self::place(grant.id, ACCESS_TOKEN);
+                let place = place(grant.id, ACCESS_TOKEN);
                 grant.sealed.access = Some(keys.seal(place, token.expose().as_bytes()));
                 grant.access_expires_at = Some(expires_at);
             }
@@ -196,29 +202,34 @@ impl Vault {
         grant.revoke_until = change.revoke_until;
     }
 
-    /// MACs the grant for writing in the place of `old`.
-    fn writing(&self, grant: Grant, old: Option<&Grant>) -> WriteGrant {
-        let mac = self.0.keys.row_mac(&grant.fields(&self.0.keys, grant.scopes.as_str()));
+    /// The job that writes the grant in the place of `old`, MACed here.
+    fn writing<'a>(
+        &self,
+        grant: Cow<'a, Grant>,
+        old: Option<&Grant>,
+    ) -> impl FnOnce(&Connection) -> Result<(), VaultError> + use<'a> {
+        let mac = self.keys.row_mac(&grant.fields(&self.keys, grant.scopes.as_str()));
         let write = match old {
             None => Grant::insert,
             Some(old) if old.is_indexed_as(&grant) => Grant::update_unindexed,
             Some(_) => Grant::update,
         };
-        Box::new(move |conn| write(&grant, conn, grant.scopes.as_str(), &mac))
+        move |conn| write(&grant, conn, grant.scopes.as_str(), &mac)
     }
 
-    /// The grant an exchange leaves, and the job that writes it.
-    pub(super) fn prepare_grant(
+    /// Writes the grant an exchange leaves.
+    pub(super) fn write_grant(
         &self,
+        conn: &Connection,
         user: &User,
         old: Option<&Grant>,
         new: NewGrant,
         now: Timestamp,
-    ) -> (Grant, WriteGrant) {
+    ) -> Result<Grant, VaultError> {
         let mut grant = match old {
             Some(old) => Grant { revision: old.revision + 1, ..old.clone() },
             None => Grant {
-                id: GrantId(Cluster::of_row(user.id.0).new_id(&self.0.rng)),
+                id: GrantId(Cluster::of_row(user.id.0).new_id(&self.rng)),
                 user: user.id,
                 sub_lookup: user.sub_lookup,
                 client_id: new.client_id,
@@ -237,10 +248,12 @@ impl Vault {
         };
         grant.connected_at = now;
         self.apply(&mut grant, new.change, now);
-        let write = self.writing(grant.clone(), old);
-        (grant, write)
+        self.writing(Cow::Borrowed(&grant), old)(conn)?;
+        Ok(grant)
     }
+}
 
+impl Vault {
     /// Changes a grant if it is still as `seen`.
     ///
     /// # Errors
@@ -249,8 +262,9 @@ impl Vault {
         let mut grant = Grant { revision: seen.revision + 1, ..seen.clone() };
         let erases =
             matches!(change.access, AccessChange::Erase) || change.state == Some(GrantState::Revoking);
-        self.apply(&mut grant, change, self.0.clock.now());
-        let write = self.writing(grant.clone(), Some(seen));
+        let records = &self.0.records;
+        records.apply(&mut grant, change, records.clock.now());
+        let write = records.writing(Cow::Owned(grant.clone()), Some(seen));
         let (changes, user, moved) = (self.changes(), grant.user, !seen.is_indexed_as(&grant));
         let then = move |(): &()| changes.note(user, moved);
         if erases {
@@ -266,7 +280,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Damaged`] when it does not open in its place.
     pub fn open_refresh_token(&self, grant: &Grant) -> Result<Option<RefreshToken>, VaultError> {
-        let place = Self::place(grant.id, REFRESH_TOKEN);
+        let place = place(grant.id, REFRESH_TOKEN);
         let token = self.open_token(place, grant.sealed.refresh.as_ref())?;
         Ok(token.map(RefreshToken::new))
     }
@@ -276,14 +290,14 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Damaged`] when it does not open in its place.
     pub fn open_access_token(&self, grant: &Grant) -> Result<Option<AccessToken>, VaultError> {
-        let place = Self::place(grant.id, ACCESS_TOKEN);
+        let place = place(grant.id, ACCESS_TOKEN);
         let token = self.open_token(place, grant.sealed.access.as_ref())?;
         Ok(token.map(AccessToken::new))
     }
 
     fn open_token(&self, place: Place, sealed: Option<&Sealed>) -> Result<Option<String>, VaultError> {
         let Some(sealed) = sealed else { return Ok(None) };
-        let mut plaintext = self.0.keys.open_sealed(place, sealed)?;
+        let mut plaintext = self.0.records.keys.open_sealed(place, sealed)?;
         String::from_utf8(std::mem::take(&mut *plaintext))
             .map(Some)
             .map_err(|_| VaultError::damaged(place.table, place.row))

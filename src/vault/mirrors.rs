@@ -228,7 +228,7 @@ impl Vault {
                 .and_then(|mut s| s.query_row(params![user.0, project], MirrorRow::from_sql).optional())
                 .map_err(sql)
         })?;
-        found.transpose()?.map(|row| row.parse(&self.0.keys)).transpose()
+        found.transpose()?.map(|row| row.parse(&self.0.records.keys)).transpose()
     }
 
     /// Every mirror of a person, whatever the project.
@@ -241,7 +241,7 @@ impl Vault {
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM mirrors WHERE user_id = ? ORDER BY project"))
                 .map_err(sql)?;
             let rows = statement.query_map([user.0], MirrorRow::from_sql).map_err(sql)?;
-            rows.map(|row| row.map_err(sql)??.parse(&self.0.keys)).collect()
+            rows.map(|row| row.map_err(sql)??.parse(&self.0.records.keys)).collect()
         })
     }
 
@@ -256,11 +256,11 @@ impl Vault {
         direction: &str,
     ) -> Result<Mirror, VaultError> {
         let mirror = Mirror {
-            id: MirrorId(self.0.rng.row_id()),
+            id: MirrorId(self.0.records.rng.row_id()),
             user,
             project: project.to_owned(),
-            marker: self.0.rng.token(18),
-            store: self.0.rng.token(18),
+            marker: self.0.records.rng.token(18),
+            store: self.0.records.rng.token(18),
             direction: direction.to_owned(),
             stage: MirrorStage::New,
             root: None,
@@ -269,10 +269,10 @@ impl Vault {
             last_run: None,
             last_run_at: None,
             last_ok_at: None,
-            created_at: self.0.clock.now(),
+            created_at: self.0.records.clock.now(),
             revision: 1,
         };
-        let mac = self.0.keys.row_mac(&fields(&mirror, &self.0.keys));
+        let mac = self.0.records.keys.row_mac(&fields(&mirror, &self.0.records.keys));
         self.write(move |conn| {
             let insert = format!(
                 "INSERT INTO mirrors ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -290,7 +290,7 @@ impl Vault {
     pub async fn save_mirror(&self, mirror: &Mirror, batch: MirrorBatch) -> Result<Mirror, VaultError> {
         let (seen, mut next) = (mirror.revision, mirror.clone());
         next.revision += 1;
-        let mac = self.0.keys.row_mac(&fields(&next, &self.0.keys));
+        let mac = self.0.records.keys.row_mac(&fields(&next, &self.0.records.keys));
         let write = self.prepare_batch(next.id, batch);
         self.write(move |conn| {
             let update = "UPDATE mirrors SET user_id = ?2, project = ?3, marker = ?4, store = ?5, direction = ?6, \
@@ -342,7 +342,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_mirror_entries(&self, mirror: MirrorId) -> Result<Vec<MirrorEntry>, VaultError> {
-        self.read(|conn| MirrorEntry::load(conn, &self.0.keys, mirror))
+        self.read(|conn| MirrorEntry::load(conn, &self.0.records.keys, mirror))
     }
 
     /// What Drive held as of the page token.
@@ -350,7 +350,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_mirror_remote(&self, mirror: MirrorId) -> Result<Vec<RemoteRecord>, VaultError> {
-        self.read(|conn| RemoteRecord::load(conn, &self.0.keys, mirror))
+        self.read(|conn| RemoteRecord::load(conn, &self.0.records.keys, mirror))
     }
 
     fn prepare_batch(
@@ -358,7 +358,7 @@ impl Vault {
         mirror: MirrorId,
         batch: MirrorBatch,
     ) -> impl FnOnce(&Connection) -> Result<(), VaultError> + Send + 'static {
-        let (keys, rng) = (&self.0.keys, &self.0.rng);
+        let (keys, rng) = (&self.0.records.keys, &self.0.records.rng);
         let entries = rows::Prepared::new(keys, rng, mirror, &batch.drop_entries, &batch.put_entries);
         let remote = rows::Prepared::new(keys, rng, mirror, &batch.drop_remote, &batch.put_remote);
         let versions = versions::prepare(keys, rng, mirror, batch.put_versions, batch.drop_versions);

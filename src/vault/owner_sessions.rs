@@ -123,12 +123,12 @@ impl SessionRow {
 impl Vault {
     /// The keyed hash under which a session with this cookie is kept.
     pub fn owner_session_lookup(&self, secret: &SecretText) -> [u8; 32] {
-        self.0.keys.lookup(Lookup::OwnerSession, &[secret.expose().as_bytes()])
+        self.0.records.keys.lookup(Lookup::OwnerSession, &[secret.expose().as_bytes()])
     }
 
     /// A number for a new session.
     pub fn new_owner_session_id(&self) -> i64 {
-        self.0.rng.row_id()
+        self.0.records.rng.row_id()
     }
 
     /// Every session, each with its own error if its row is damaged.
@@ -138,7 +138,7 @@ impl Vault {
     pub async fn load_owner_sessions(
         &self,
     ) -> Result<Vec<Result<OwnerSessionRecord, VaultError>>, VaultError> {
-        self.read(|conn| Self::read_owner_sessions(conn, &self.0.keys))
+        self.read(|conn| Self::read_owner_sessions(conn, &self.0.records.keys))
     }
 
     /// Reads the sessions of a file.
@@ -161,7 +161,7 @@ impl Vault {
         session: &OwnerSessionRecord,
         ended: Vec<i64>,
     ) -> Result<(), VaultError> {
-        let row = SessionRow::of(session, &self.0.keys);
+        let row = SessionRow::of(session, &self.0.records.keys);
         self.0
             .writer
             .erase(move |conn| {
@@ -190,7 +190,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be written.
     pub async fn note_owner_sessions_seen(&self, seen: &[OwnerSessionRecord]) -> Result<(), VaultError> {
-        let rows: Vec<_> = seen.iter().map(|record| SessionRow::of(record, &self.0.keys)).collect();
+        let rows: Vec<_> = seen.iter().map(|record| SessionRow::of(record, &self.0.records.keys)).collect();
         self.write(move |conn| {
             let mut statement = conn
                 .prepare_cached(

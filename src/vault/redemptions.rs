@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::keyring::{Keyring, Lookup};
+use super::records::Records;
 use super::seal::{Place, RowFields, Sealed};
 use super::{Vault, VaultError, sql, whole_row};
 use crate::clock::Timestamp;
@@ -179,19 +180,50 @@ pub(super) fn erase_answers_about(conn: &Connection, user: UserId, now: Timestam
         .map_err(sql)
 }
 
-type WriteRedemption = Box<dyn FnOnce(&Connection) -> Result<(), VaultError> + Send>;
-
-impl super::Inner {
+impl Records {
     fn new_redemption_id(&self, now: i64) -> i64 {
         let count = self.redemptions.fetch_add(1, Ordering::Relaxed);
         first_id_at(now) | count & ((1 << COUNTER_BITS) - 1)
+    }
+
+    /// Writes a redemption beside whatever else its transaction holds.
+    pub(super) fn write_redemption(
+        &self,
+        conn: &Connection,
+        new: NewRedemption,
+        user: Option<UserId>,
+    ) -> Result<(), VaultError> {
+        let (now, keys) = (self.clock.now().unix(), &self.keys);
+        let id = self.new_redemption_id(now);
+        let mut row = RedemptionRow {
+            id,
+            marks: new.marks,
+            user: user.map(|user| user.0),
+            answer: new.answer.map(|answer| keys.seal(place(id), &answer)),
+            answered_at: now,
+            mac: Vec::new(),
+        };
+        row.mac = keys.row_mac(&row.fields(keys));
+        if row.insert(conn)? {
+            return Ok(());
+        }
+        // A code Google gave out again after the hour, or a key used again after it.
+        conn.prepare_cached(
+            "DELETE FROM redemptions WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND id < ?3",
+        )
+        .and_then(|mut s| {
+            let known_from = first_id_at(now - CODE_LIFETIME + 1);
+            s.execute(params![row.marks.code, row.marks.idempotency_key, known_from])
+        })
+        .map_err(sql)?;
+        if row.insert(conn)? { Ok(()) } else { Err(VaultError::Conflict) }
     }
 }
 
 impl Vault {
     /// The keyed hashes of an exchange request.
     pub fn code_marks(&self, code: &str, idempotency_key: Option<&str>, request: &[&[u8]]) -> CodeMarks {
-        let keys = &self.0.keys;
+        let keys = &self.0.records.keys;
         CodeMarks {
             code: keys.lookup(Lookup::Code, &[code.as_bytes()]),
             idempotency_key: idempotency_key
@@ -205,8 +237,8 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or the answer is damaged.
     pub async fn load_redemption(&self, marks: &CodeMarks) -> Result<Option<Redemption>, VaultError> {
-        let now = self.0.clock.now();
-        let keys = &self.0.keys;
+        let now = self.0.records.clock.now();
+        let keys = &self.0.records.keys;
         let found = self.read(|conn| {
             let known_from = first_id_at(now.unix() - CODE_LIFETIME + 1);
             if marks.idempotency_key.is_none() {
@@ -240,43 +272,13 @@ impl Vault {
         }))
     }
 
-    /// The job that writes a redemption beside whatever else its transaction holds.
-    pub(super) fn prepare_redemption(&self, new: NewRedemption, user: Option<UserId>) -> WriteRedemption {
-        let (now, keys) = (self.0.clock.now().unix(), &self.0.keys);
-        let id = self.0.new_redemption_id(now);
-        let mut row = RedemptionRow {
-            id,
-            marks: new.marks,
-            user: user.map(|user| user.0),
-            answer: new.answer.map(|answer| keys.seal(place(id), &answer)),
-            answered_at: now,
-            mac: Vec::new(),
-        };
-        row.mac = keys.row_mac(&row.fields(keys));
-        Box::new(move |conn| {
-            if row.insert(conn)? {
-                return Ok(());
-            }
-            // A code Google gave out again after the hour, or a key used again after it.
-            conn.prepare_cached(
-                "DELETE FROM redemptions WHERE (code_lookup = ?1 OR idempotency_lookup = ?2) AND id < ?3",
-            )
-            .and_then(|mut s| {
-                let known_from = first_id_at(row.answered_at - CODE_LIFETIME + 1);
-                s.execute(params![row.marks.code, row.marks.idempotency_key, known_from])
-            })
-            .map_err(sql)?;
-            if row.insert(conn)? { Ok(()) } else { Err(VaultError::Conflict) }
-        })
-    }
-
     /// Remembers Google's final refusal of a code.
     ///
     /// # Errors
     /// When the vault cannot be written.
     pub async fn save_redemption(&self, new: NewRedemption) -> Result<(), VaultError> {
-        let write = self.prepare_redemption(new, None);
-        self.write(write).await
+        let records = self.0.records.clone();
+        self.write(move |conn| records.write_redemption(conn, new, None)).await
     }
 
     /// Erases answers older than ten minutes and codes older than an hour.
@@ -284,7 +286,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be written.
     pub async fn purge_redemptions(&self) -> Result<(), VaultError> {
-        let now = self.0.clock.now().unix();
+        let now = self.0.records.clock.now().unix();
         self.0
             .writer
             .erase(move |conn| {

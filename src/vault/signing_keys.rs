@@ -40,7 +40,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_signing_keys(&self) -> Result<Vec<SigningKeyRecord>, VaultError> {
-        self.read(|conn| Self::read_signing_keys(conn, &self.0.keys))
+        self.read(|conn| Self::read_signing_keys(conn, &self.0.records.keys))
     }
 
     /// Reads and checks every signing key of a file.
@@ -86,10 +86,18 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be written.
     pub async fn save_signing_key(&self, key: &SigningKeyRecord) -> Result<(), VaultError> {
-        let id = self.0.rng.row_id();
-        let sealed = self.0.keys.seal(Place { table: TABLE, column: PRIVATE_KEY, row: id }, &key.private_key);
+        let id = self.0.records.rng.row_id();
+        let sealed =
+            self.0.records.keys.seal(Place { table: TABLE, column: PRIVATE_KEY, row: id }, &key.private_key);
         let (kid, public, created_at) = (key.kid.clone(), key.public_key.clone(), key.created_at.unix());
-        let mac = self.0.keys.row_mac(&fields(&self.0.keys, id, &kid, &sealed, &public, created_at));
+        let mac = self.0.records.keys.row_mac(&fields(
+            &self.0.records.keys,
+            id,
+            &kid,
+            &sealed,
+            &public,
+            created_at,
+        ));
         self.write(move |conn| {
             conn.execute(
                 "INSERT INTO signing_keys (id, kid, private_key, public_key, created_at, mac) \

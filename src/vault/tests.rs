@@ -148,9 +148,15 @@ fn newcomer(n: usize) -> NewConnection {
     NewConnection {
         profile: profile(n),
         grant: NewGrant { client_id: client(CLIENT), change: tokens(n) },
-        seen: None,
         redemption: None,
     }
+}
+
+/// Connects without asking who is there.
+async fn connect_as(vault: &Vault, new: NewConnection) -> Result<Connected, VaultError> {
+    let sub = new.profile.sub.clone();
+    let connected = vault.connect(&sub, move |_| Ok::<_, std::convert::Infallible>((new, ()))).await?;
+    connected.map(|(connected, ())| connected).map_err(|never| match never {})
 }
 
 fn redemption(vault: &Vault, n: usize) -> NewRedemption {
@@ -159,7 +165,7 @@ fn redemption(vault: &Vault, n: usize) -> NewRedemption {
 }
 
 async fn connect(vault: &Vault, n: usize) -> Connected {
-    vault.connect(newcomer(n)).await.expect("connects")
+    connect_as(vault, newcomer(n)).await.expect("connects")
 }
 
 fn api_key(vault: &Vault, n: u8) -> ApiKeyRecord {
@@ -199,14 +205,15 @@ async fn furnish(vault: &Vault) {
     let mut first = None;
     for n in 0..PEOPLE {
         let redemption = Some(redemption(vault, n));
-        let connected = vault.connect(NewConnection { redemption, ..newcomer(n) }).await.expect("connects");
+        let connected =
+            connect_as(vault, NewConnection { redemption, ..newcomer(n) }).await.expect("connects");
         first.get_or_insert(connected.user);
     }
     let user = first.expect("somebody");
     let (id, profile) = (user.id, user.profile.clone());
     let grant = NewGrant { client_id: client(OTHER_CLIENT), change: tokens(10) };
-    let again = NewConnection { profile, grant, seen: Some((user, None)), redemption: None };
-    vault.connect(again).await.expect("the second client");
+    let again = NewConnection { profile, grant, redemption: None };
+    connect_as(vault, again).await.expect("the second client");
     let refused = vault.code_marks("4/0refused", None, &[b"other"]);
     vault
         .save_redemption(NewRedemption { marks: refused, answer: Some(b"no".to_vec()) })

@@ -3,7 +3,6 @@
 mod find;
 mod row;
 
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 pub use self::find::{ReadPerson, WholePerson};
@@ -12,6 +11,7 @@ use self::row::{UserRow, place};
 use super::events::EventRecord;
 use super::grants::{Grant, NewGrant};
 use super::keyring::Lookup;
+use super::records::Records;
 use super::redemptions::NewRedemption;
 use super::rows::Cluster;
 use super::{Vault, VaultError, sql};
@@ -77,15 +77,13 @@ pub struct User {
     pub(super) sub_lookup: [u8; 32],
 }
 
-/// All that one exchange writes, in one transaction.
+/// What an exchange makes of a person, in one transaction.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// The person.
     pub profile: Profile,
     /// The grant as it should be from now on.
     pub grant: NewGrant,
-    /// What the decision was based on; another revision in the vault is a [`VaultError::Conflict`].
-    pub seen: Option<(User, Option<Grant>)>,
     /// The remembered answer.
     pub redemption: Option<NewRedemption>,
 }
@@ -100,8 +98,109 @@ pub struct Connected {
 }
 
 impl Vault {
+    /// All of an exchange, in one transaction: finds the person and their grants, lets `decide` say what
+    /// becomes of them, and writes the person, the grant and the remembered answer. Where `decide` says no,
+    /// its reason comes back and nothing is written. `decide` runs on the writer's thread, where everybody's
+    /// writes wait for it: it must be quick, and hold no [`Vault`].
+    ///
+    /// # Errors
+    /// When the vault cannot be written or a row of the person's is damaged; [`VaultError::Conflict`] when the
+    /// code is known already, or a row id was drawn that is taken (the next try draws another).
+    pub async fn connect<T, E>(
+        &self,
+        sub: &Sub,
+        decide: impl FnOnce(Option<&WholePerson>) -> Result<(Connection, T), E> + Send + 'static,
+    ) -> Result<Result<(Connected, T), E>, VaultError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (records, changes) = (self.0.records.clone(), self.changes());
+        let lookup = records.sub_lookup(sub);
+        let job = move |conn: &rusqlite::Connection| {
+            let known = records.read_connected(conn, &lookup)?;
+            let (connection, told) = match decide(known.as_ref()) {
+                Ok(decided) => decided,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            debug_assert_eq!(lookup, records.sub_lookup(&connection.profile.sub), "of somebody else");
+            let connected = records.write_connection(conn, lookup, known, connection)?;
+            Ok(Ok((connected, told)))
+        };
+        let then = move |outcome: &Result<(Connected, T), E>| {
+            if let Ok((connected, _)) = outcome {
+                changes.note(connected.user.id, true);
+            }
+        };
+        self.0.writer.write_then(job, then).await
+    }
+
+    /// Ends every session of a person made so far.
+    ///
+    /// # Errors
+    /// [`VaultError::Gone`] when there is no such person.
+    pub async fn end_sessions(&self, id: UserId) -> Result<(), VaultError> {
+        loop {
+            let Some(mut user) = self.load_user(id).await? else { return Err(VaultError::Gone) };
+            user.session_epoch = (user.session_epoch + 1).max(self.0.records.clock.now().unix());
+            user.revision += 1;
+            let row = self.0.records.seal_user(&user);
+            match self.write(move |conn| row.update(conn)).await {
+                Err(VaultError::Conflict) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Deletes a grant, and the person with it when it was their last one; with the person goes what is
+    /// personal in the events about them. `event` says that it was done, in the same transaction. Returns
+    /// whether the person is gone too.
+    ///
+    /// # Errors
+    /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
+    /// again), [`VaultError::Gone`] when it is gone already.
+    pub async fn delete_grant(&self, grant: GrantId, event: Option<EventRecord>) -> Result<bool, VaultError> {
+        let (changes, records) = (self.changes(), self.0.records.clone());
+        let job = move |conn: &rusqlite::Connection| {
+            let found: (String, i64) = conn
+                .prepare_cached("SELECT state, user_id FROM grants WHERE id = ?")
+                .and_then(|mut s| s.query_row([grant.0], |row| Ok((row.get(0)?, row.get(1)?))))
+                .map_err(sql)?;
+            let (state, user) = found;
+            if state != "revoking" {
+                return Err(VaultError::Conflict);
+            }
+            let user = UserId(user);
+            Ok((records.delete_grant_row(conn, grant, user, event)?, user))
+        };
+        let (gone, _) = self.0.writer.erase_then(job, move |(_, user)| changes.note(*user, true)).await?;
+        Ok(gone)
+    }
+
+    /// As [`Vault::delete_grant`], for a row that does not match its seal and so cannot be in any state.
+    ///
+    /// # Errors
+    /// [`VaultError::Gone`] when there is no damaged row of this id (any more).
+    pub async fn delete_damaged_grant(
+        &self,
+        grant: GrantId,
+        user: UserId,
+        event: EventRecord,
+    ) -> Result<bool, VaultError> {
+        let (changes, records) = (self.changes(), self.0.records.clone());
+        let job = move |conn: &rusqlite::Connection| {
+            if !records.is_damaged(conn, grant)? {
+                return Err(VaultError::Gone);
+            }
+            records.delete_grant_row(conn, grant, user, Some(event))
+        };
+        self.0.writer.erase_then(job, move |_| changes.note(user, true)).await
+    }
+}
+
+impl Records {
     fn seal_user(&self, user: &User) -> UserRow {
-        let keys = &self.0.keys;
+        let keys = &self.keys;
         let plaintext = zeroize::Zeroizing::new(
             serde_json::to_vec(&user.profile).expect("a profile is plain strings, which JSON can hold"),
         );
@@ -120,123 +219,45 @@ impl Vault {
     }
 
     pub(super) fn sub_lookup(&self, sub: &Sub) -> [u8; 32] {
-        self.0.keys.lookup(Lookup::Sub, &[self.0.issuer.as_bytes(), sub.as_str().as_bytes()])
+        self.keys.lookup(Lookup::Sub, &[self.issuer.as_bytes(), sub.as_str().as_bytes()])
     }
 
     pub(super) fn email_lookup(&self, email: &Email) -> [u8; 32] {
-        self.0.keys.lookup(Lookup::Email, &[self.0.issuer.as_bytes(), email.as_str().as_bytes()])
+        self.keys.lookup(Lookup::Email, &[self.issuer.as_bytes(), email.as_str().as_bytes()])
     }
 
-    /// Everything an exchange writes, in one commit: the person, the grant, the remembered answer.
-    ///
-    /// # Errors
-    /// [`VaultError::Conflict`] when the person or the grant changed since `seen`, or appeared.
-    pub async fn connect(&self, connection: Connection) -> Result<Connected, VaultError> {
-        let Connection { profile, grant, seen, redemption } = connection;
-        let now = self.0.clock.now();
-        let (old_user, old_grant) = match seen {
-            Some((user, grant)) => (Some(user), grant),
-            None => (None, None),
-        };
-        let user = match &old_user {
-            Some(old) => User { profile, revision: old.revision + 1, ..old.clone() },
+    fn write_connection(
+        &self,
+        conn: &rusqlite::Connection,
+        sub_lookup: [u8; 32],
+        known: Option<WholePerson>,
+        new: Connection,
+    ) -> Result<Connected, VaultError> {
+        let Connection { profile, grant, redemption } = new;
+        let now = self.clock.now();
+        let (user, stored) = match known {
             None => {
-                let sub_lookup = self.sub_lookup(&profile.sub);
-                let id = UserId(Cluster::of_lookup(&sub_lookup).new_id(&self.0.rng));
-                User { id, profile, session_epoch: 0, created_at: now, revision: 1, sub_lookup }
+                let id = UserId(Cluster::of_lookup(&sub_lookup).new_id(&self.rng));
+                let user = User { id, profile, session_epoch: 0, created_at: now, revision: 1, sub_lookup };
+                self.seal_user(&user).insert(conn)?;
+                (user, None)
             }
-        };
-        let unchanged = old_user.as_ref().is_some_and(|old| old.profile == user.profile);
-        let user = if unchanged { old_user.clone().unwrap_or(user) } else { user };
-        let user_row = (!unchanged).then(|| self.seal_user(&user));
-        let user_exists = old_user.is_some();
-        let (grant, write_grant) = self.prepare_grant(&user, old_grant.as_ref(), grant, now);
-        let write_redemption =
-            redemption.map(|redemption| self.prepare_redemption(redemption, Some(user.id)));
-        let expected = old_user.filter(|_| old_grant.is_none()).map(|old| (old.id, old.revision));
-        let (changes, id) = (self.changes(), user.id);
-
-        let job = move |conn: &rusqlite::Connection| {
-            if let Some(row) = user_row {
-                if user_exists { row.update(conn)? } else { row.insert(conn)? }
-            } else if let Some((id, revision)) = expected {
-                // The row stays as it is, but it must still be there: a forget may have come between. Where a
-                // grant is written over, that is gone or changed then.
-                let mut statement =
-                    conn.prepare_cached("SELECT 1 FROM users WHERE id = ? AND revision = ?").map_err(sql)?;
-                if !statement.exists(params![id.0, revision]).map_err(sql)? {
-                    return Err(VaultError::Conflict);
+            Some((old, grants)) => {
+                let stored = grants.into_iter().find(|stored| stored.client_id == grant.client_id);
+                if old.profile == profile {
+                    (old, stored)
+                } else {
+                    let user = User { profile, revision: old.revision + 1, ..old };
+                    self.seal_user(&user).update(conn)?;
+                    (user, stored)
                 }
             }
-            write_grant(conn)?;
-            if let Some(write) = write_redemption {
-                write(conn)?;
-            }
-            Ok(Connected { user, grant })
         };
-        self.0.writer.write_then(job, move |_| changes.note(id, true)).await
-    }
-
-    /// Ends every session of a person made so far.
-    ///
-    /// # Errors
-    /// [`VaultError::Gone`] when there is no such person.
-    pub async fn end_sessions(&self, id: UserId) -> Result<(), VaultError> {
-        loop {
-            let Some(mut user) = self.load_user(id).await? else { return Err(VaultError::Gone) };
-            user.session_epoch = (user.session_epoch + 1).max(self.0.clock.now().unix());
-            user.revision += 1;
-            let row = self.seal_user(&user);
-            match self.write(move |conn| row.update(conn)).await {
-                Err(VaultError::Conflict) => {}
-                outcome => return outcome,
-            }
+        let grant = self.write_grant(conn, &user, stored.as_ref(), grant, now)?;
+        if let Some(redemption) = redemption {
+            self.write_redemption(conn, redemption, Some(user.id))?;
         }
-    }
-
-    /// Deletes a grant, and the person with it when it was their last one; with the person goes what is
-    /// personal in the events about them. `event` says that it was done, in the same transaction. Returns
-    /// whether the person is gone too.
-    ///
-    /// # Errors
-    /// [`VaultError::Conflict`] when the grant has left the state `revoking` (the person connected
-    /// again), [`VaultError::Gone`] when it is gone already.
-    pub async fn delete_grant(&self, grant: GrantId, event: Option<EventRecord>) -> Result<bool, VaultError> {
-        let (now, changes, vault) = (self.0.clock.now(), self.changes(), self.clone());
-        let job = move |conn: &rusqlite::Connection| {
-            let found: (String, i64) = conn
-                .prepare_cached("SELECT state, user_id FROM grants WHERE id = ?")
-                .and_then(|mut s| s.query_row([grant.0], |row| Ok((row.get(0)?, row.get(1)?))))
-                .map_err(sql)?;
-            let (state, user) = found;
-            if state != "revoking" {
-                return Err(VaultError::Conflict);
-            }
-            let user = UserId(user);
-            Ok((vault.delete_grant_row(conn, grant, user, event, now)?, user))
-        };
-        let (gone, _) = self.0.writer.erase_then(job, move |(_, user)| changes.note(*user, true)).await?;
-        Ok(gone)
-    }
-
-    /// As [`Vault::delete_grant`], for a row that does not match its seal and so cannot be in any state.
-    ///
-    /// # Errors
-    /// [`VaultError::Gone`] when there is no damaged row of this id (any more).
-    pub async fn delete_damaged_grant(
-        &self,
-        grant: GrantId,
-        user: UserId,
-        event: EventRecord,
-    ) -> Result<bool, VaultError> {
-        let (now, changes, vault) = (self.0.clock.now(), self.changes(), self.clone());
-        let job = move |conn: &rusqlite::Connection| {
-            if !vault.is_damaged(conn, grant)? {
-                return Err(VaultError::Gone);
-            }
-            vault.delete_grant_row(conn, grant, user, Some(event), now)
-        };
-        self.0.writer.erase_then(job, move |_| changes.note(user, true)).await
+        Ok(Connected { user, grant })
     }
 
     /// Whether the person went with it.
@@ -246,9 +267,8 @@ impl Vault {
         grant: GrantId,
         user: UserId,
         event: Option<EventRecord>,
-        now: Timestamp,
     ) -> Result<bool, VaultError> {
-        let keys = &self.0.keys;
+        let (keys, now) = (&self.keys, self.clock.now());
         conn.execute("DELETE FROM grants WHERE id = ?", [grant.0]).map_err(sql)?;
         let gone = conn
             .execute(

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::readers::Readers;
 use super::{VaultError, sql};
 
-/// Waiting writes before callers are told to come back: some 0.1 s of work.
+/// Waiting writes before callers are told to come back: some 0.3 s of exchanges.
 const QUEUE: usize = 4096;
 /// Writes in one transaction. Larger groups gain little and make the first writer wait.
 const GROUP: usize = 256;
@@ -237,7 +237,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;
-        // A job may hold the last of the vault; its own thread cannot wait for itself.
+        // No job should hold the last of the vault; if one does, its own thread cannot wait for itself.
         if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != current().id()) {
             let _ = thread.join();
         }

@@ -5,6 +5,7 @@ use locum::events::Actor;
 use locum::google::IdTokenError;
 use locum::grant::{ConsentCause, DeathCause, GrantState};
 use locum::scopes::ScopeSet;
+use locum::secret::AuthorizationCode;
 use locum::sessions::SessionError;
 use locum::sign_in::SignInError;
 use locum::tokens::TokenError;
@@ -40,16 +41,30 @@ async fn no_refresh_token_at_all_is_said_with_the_way_out() {
     assert!(locum.token(exchanged.user).await.is_ok());
 }
 
+/// A code of Alice's that opens less than she has granted.
+fn fewer(locum: &TestLocum) -> AuthorizationCode {
+    locum.code_with(locum.alice(), |code| {
+        code.scopes = ScopeSet::parse("openid email");
+        code.force_consent = true;
+    })
+}
+
+#[actix_web::test]
+async fn a_token_that_the_provider_replaced_when_it_was_tried_works() {
+    let locum = TestLocum::start().await;
+    let user = locum.connect(locum.alice()).await;
+    locum.emulator.world.change_settings(|settings| settings.rotate_refresh_tokens = true);
+    let exchanged = locum.redeem(fewer(&locum)).await.expect("a good code");
+    assert_eq!(exchanged.answer.scopes, ScopeSet::parse(SCOPES), "the grant still opens everything");
+    assert_eq!(locum.emulator.world.counts().refreshes, 1, "it is tried once");
+    locum.clock.advance(Duration::from_secs(3600));
+    assert_eq!(locum.token(user).await.expect("a token").scopes, ScopeSet::parse(SCOPES));
+}
+
 #[actix_web::test]
 async fn fewer_scopes_do_not_replace_a_token_that_works() {
     let locum = TestLocum::start().await;
     let user = locum.connect(locum.alice()).await;
-    let fewer = |locum: &TestLocum| {
-        locum.code_with(locum.alice(), |code| {
-            code.scopes = ScopeSet::parse("openid email");
-            code.force_consent = true;
-        })
-    };
     let exchanged = locum.redeem(fewer(&locum)).await.expect("a good code");
     assert_eq!(exchanged.answer.scopes, ScopeSet::parse(SCOPES), "the grant still opens everything");
     assert_eq!(locum.emulator.world.counts().revokes, 0, "the new token is dropped, not revoked");

@@ -5,6 +5,7 @@ use locum::events::Actor;
 use locum::google::{CodeRefusal, IdTokenError};
 use locum::secret::AuthorizationCode;
 use locum::sign_in::SignInError;
+use locum::vault::VaultError;
 
 use crate::harness::{TestLocum, request};
 
@@ -108,6 +109,19 @@ async fn a_person_who_is_not_listed_leaves_no_trace() {
     assert_eq!(locum.state.vault.count_users().await, Ok(0));
     assert!(locum.state.lifecycle.stop(std::time::Duration::from_secs(10)).await);
     assert_eq!(locum.emulator.world.counts().revokes, 1, "the tokens just received are given back");
+}
+
+#[actix_web::test]
+async fn a_vault_that_cannot_be_written_still_refuses_and_gives_back() {
+    let locum = TestLocum::start_with("allow_users = [\"bob.sample@gmail.com\"]\n").await;
+    // From now on it can only be read.
+    locum.state.vault.close().await;
+    let refused = locum.redeem(locum.code(locum.alice())).await.expect_err("not listed");
+    assert_eq!(refused, SignInError::UserNotAllowed);
+    let failed = locum.redeem(locum.code(locum.bob())).await.expect_err("nothing can be stored");
+    assert_eq!(failed, SignInError::Vault(VaultError::Closed));
+    assert!(locum.state.lifecycle.stop(std::time::Duration::from_secs(10)).await);
+    assert_eq!(locum.emulator.world.counts().revokes, 1, "hers, and not those of somebody who is listed");
 }
 
 #[actix_web::test]

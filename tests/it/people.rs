@@ -58,10 +58,6 @@ fn profile(n: u64, name: &str) -> Profile {
 
 async fn connect(locum: &TestLocum, profile: Profile, client_id: &OAuthClientId) -> UserId {
     let vault = &locum.state.vault;
-    let before = vault.load_connected(&profile.sub).await.expect("the vault").map(|(user, grants)| {
-        let grant = grants.into_iter().find(|grant| grant.client_id == *client_id);
-        (user, grant)
-    });
     let now = locum.clock.now();
     let change = GrantChange {
         state: Some(GrantState::Active),
@@ -71,8 +67,10 @@ async fn connect(locum: &TestLocum, profile: Profile, client_id: &OAuthClientId)
         ..GrantChange::default()
     };
     let grant = NewGrant { client_id: client_id.clone(), change };
-    let connection = NewConnection { profile, grant, seen: before, redemption: None };
-    vault.connect(connection).await.expect("connected").user.id
+    let sub = profile.sub.clone();
+    let connection = NewConnection { profile, grant, redemption: None };
+    let connected = vault.connect(&sub, |_| Ok::<_, ()>((connection, ()))).await.expect("the vault");
+    connected.expect("connected").0.user.id
 }
 
 async fn grants(locum: &TestLocum, user: UserId) -> Vec<Grant> {

@@ -142,7 +142,8 @@ impl Vault {
             Order::OldestFirst => reached < last,
             Order::NewestFirst => reached > first,
         };
-        let events = rows.into_iter().map(|(_, row)| row.and_then(|row| row.open(&self.0.keys))).collect();
+        let events =
+            rows.into_iter().map(|(_, row)| row.and_then(|row| row.open(&self.0.records.keys))).collect();
         Ok(FoundEvents { events, rest: more.then_some(reached) })
     }
 

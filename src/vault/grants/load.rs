@@ -3,10 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::keyring::Keyring;
+use super::super::records::Records;
 use super::super::rows::Cluster;
 use super::super::{Vault, VaultError, sql};
 use super::row::{day, select_grants};
-use super::{ACCESS_TOKEN, Grant, GrantCounts, REFRESH_TOKEN};
+use super::{ACCESS_TOKEN, Grant, GrantCounts, REFRESH_TOKEN, place};
 use crate::clock::Timestamp;
 use crate::grant::GrantState;
 use crate::ids::{GrantId, OAuthClientId, Sub, UserId};
@@ -20,7 +21,7 @@ impl Vault {
         self.read(|conn| {
             let mut statement = conn.prepare_cached(select_grants!("WHERE id = ?")).map_err(sql)?;
             let grant = statement
-                .query_row([id.0], |row| Grant::from_sql(row, &self.0.keys))
+                .query_row([id.0], |row| Grant::from_sql(row, &self.0.records.keys))
                 .optional()
                 .map_err(sql)?;
             grant.transpose()
@@ -32,7 +33,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_grants_of(&self, user: UserId) -> Result<Vec<Grant>, VaultError> {
-        self.read(|conn| self.read_grants_of(conn, user))
+        self.read(|conn| self.0.records.read_grants_of(conn, user))
     }
 
     /// As [`Vault::load_grants_of`], with the ids of damaged rows beside the sound ones.
@@ -41,7 +42,7 @@ impl Vault {
     /// When the vault cannot be read.
     pub async fn sort_grants_of(&self, user: UserId) -> Result<(Vec<Grant>, Vec<GrantId>), VaultError> {
         let (mut sound, mut damaged) = (Vec::new(), Vec::new());
-        for grant in self.read(|conn| self.select_grants_of(conn, user))? {
+        for grant in self.read(|conn| self.0.records.select_grants_of(conn, user))? {
             match grant {
                 Ok(grant) => sound.push(grant),
                 Err(VaultError::Damaged { row, .. }) => damaged.push(GrantId(row)),
@@ -51,45 +52,16 @@ impl Vault {
         Ok((sound, damaged))
     }
 
-    pub(in super::super) fn read_grants_of(
-        &self,
-        conn: &Connection,
-        user: UserId,
-    ) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants_of(conn, user)?.into_iter().collect()
-    }
-
-    fn select_grants_of(
-        &self,
-        conn: &Connection,
-        user: UserId,
-    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
-        let cluster = Cluster::of_row(user.0);
-        let mut grants = self.select_grants(
-            conn,
-            select_grants!("NOT INDEXED WHERE id BETWEEN ? AND ? AND user_id = ?"),
-            [cluster.first(), cluster.last(), user.0],
-        )?;
-        sort_by_client(&mut grants);
-        Ok(grants)
-    }
-
-    /// Whether the row is there and does not match its seal.
-    pub(in super::super) fn is_damaged(&self, conn: &Connection, id: GrantId) -> Result<bool, VaultError> {
-        let found = self.select_grants(conn, select_grants!("WHERE id = ?"), [id.0])?;
-        Ok(found.iter().any(|grant| matches!(grant, Err(VaultError::Damaged { .. }))))
-    }
-
     /// Every grant of the person with this `sub`, in the order of the clients' ids, by one look-up:
     /// whoever is known has a grant. Nothing is opened.
     ///
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_grants_by_sub(&self, sub: &Sub) -> Result<Vec<Grant>, VaultError> {
-        let lookup = self.sub_lookup(sub);
+        let lookup = self.0.records.sub_lookup(sub);
         let cluster = Cluster::of_lookup(&lookup);
         let mut grants = self.read(|conn| {
-            self.select_grants(
+            self.0.records.select_grants(
                 conn,
                 select_grants!("NOT INDEXED WHERE id BETWEEN ? AND ? AND sub_lookup = ?"),
                 params![cluster.first(), cluster.last(), lookup],
@@ -111,7 +83,7 @@ impl Vault {
         limit: usize,
     ) -> Result<Vec<Grant>, VaultError> {
         self.read(|conn| {
-            self.select_grants(
+            self.0.records.select_grants(
                 conn,
                 select_grants!(
                     "WHERE state = 'active' AND client_id = ?1 AND refreshed_day <= ?2 AND refreshed_at < ?3 \
@@ -131,20 +103,9 @@ impl Vault {
     pub async fn load_revoking_grants(&self, limit: usize) -> Result<Vec<Grant>, VaultError> {
         self.read(|conn| {
             let statement = select_grants!("WHERE state = 'revoking' LIMIT ?");
-            self.select_grants(conn, statement, [to_limit(limit)])
+            self.0.records.select_grants(conn, statement, [to_limit(limit)])
         })
         .map(sound)
-    }
-
-    pub(super) fn select_grants(
-        &self,
-        conn: &Connection,
-        statement: &str,
-        arguments: impl rusqlite::Params,
-    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
-        let mut statement = conn.prepare_cached(statement).map_err(sql)?;
-        let rows = statement.query_map(arguments, |row| Grant::from_sql(row, &self.0.keys)).map_err(sql)?;
-        rows.map(|row| row.map_err(sql)).collect()
     }
 
     /// How many grants stand where. Reads an index, some 50 ms for a million grants.
@@ -196,12 +157,54 @@ impl Vault {
             let sealed = [(REFRESH_TOKEN, &grant.sealed.refresh), (ACCESS_TOKEN, &grant.sealed.access)];
             for (column, sealed) in sealed {
                 if let Some(sealed) = sealed {
-                    keys.open_sealed(Self::place(grant.id, column), sealed)?;
+                    keys.open_sealed(place(grant.id, column), sealed)?;
                 }
             }
             count += 1;
         }
         Ok(count)
+    }
+}
+
+impl Records {
+    pub(in super::super) fn read_grants_of(
+        &self,
+        conn: &Connection,
+        user: UserId,
+    ) -> Result<Vec<Grant>, VaultError> {
+        self.select_grants_of(conn, user)?.into_iter().collect()
+    }
+
+    fn select_grants_of(
+        &self,
+        conn: &Connection,
+        user: UserId,
+    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
+        let cluster = Cluster::of_row(user.0);
+        let mut grants = self.select_grants(
+            conn,
+            select_grants!("NOT INDEXED WHERE id BETWEEN ? AND ? AND user_id = ?"),
+            [cluster.first(), cluster.last(), user.0],
+        )?;
+        sort_by_client(&mut grants);
+        Ok(grants)
+    }
+
+    /// Whether the row is there and does not match its seal.
+    pub(in super::super) fn is_damaged(&self, conn: &Connection, id: GrantId) -> Result<bool, VaultError> {
+        let found = self.select_grants(conn, select_grants!("WHERE id = ?"), [id.0])?;
+        Ok(found.iter().any(|grant| matches!(grant, Err(VaultError::Damaged { .. }))))
+    }
+
+    pub(super) fn select_grants(
+        &self,
+        conn: &Connection,
+        statement: &str,
+        arguments: impl rusqlite::Params,
+    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
+        let mut statement = conn.prepare_cached(statement).map_err(sql)?;
+        let rows = statement.query_map(arguments, |row| Grant::from_sql(row, &self.keys)).map_err(sql)?;
+        rows.map(|row| row.map_err(sql)).collect()
     }
 }
 

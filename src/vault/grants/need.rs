@@ -42,7 +42,7 @@ impl Vault {
             let mut found = GrantsInNeed::default();
             for client in clients.iter().map(OAuthClientId::as_str) {
                 for state in ["needs_consent", "dead", "blocked", "suspended"] {
-                    found.troubled.extend(super::load::sound(self.select_grants(
+                    found.troubled.extend(super::load::sound(self.0.records.select_grants(
                         conn,
                         select_grants!(
                             "INDEXED BY grants_by_state WHERE state = ? AND client_id = ? \
@@ -51,7 +51,7 @@ impl Vault {
                         params![state, client, limit],
                     )?));
                 }
-                found.ending.extend(super::load::sound(self.select_grants(
+                found.ending.extend(super::load::sound(self.0.records.select_grants(
                     conn,
                     select_grants!(
                         "INDEXED BY grants_by_expiry WHERE refresh_expires_at IS NOT NULL \

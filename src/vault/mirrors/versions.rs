@@ -199,7 +199,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn load_mirror_versions(&self, mirror: MirrorId) -> Result<Vec<MirrorVersion>, VaultError> {
-        self.read(|conn| load(conn, &self.0.keys, mirror))
+        self.read(|conn| load(conn, &self.0.records.keys, mirror))
     }
 
     /// The names of the files that a mirror's store should hold. Nothing is opened: a name that somebody

@@ -43,7 +43,7 @@ fn marked_person(vault: &Vault, n: usize) -> NewConnection {
     let marks = vault.code_marks(&code, Some(&marked(n, "key")), &[code.as_bytes()]);
     let redemption = NewRedemption { marks, answer: Some(marked(n, "answer").into_bytes()) };
     let grant = NewGrant { client_id: client(CLIENT), change };
-    NewConnection { profile, grant, seen: None, redemption: Some(redemption) }
+    NewConnection { profile, grant, redemption: Some(redemption) }
 }
 
 fn marked_event(n: usize, user: UserId) -> EventRecord {
@@ -63,7 +63,7 @@ async fn nothing_personal_stands_in_clear() {
         .await
         .expect("ok");
     for n in 0..50 {
-        let person = vault.connect(marked_person(&vault, n)).await.expect("connects");
+        let person = connect_as(&vault, marked_person(&vault, n)).await.expect("connects");
         vault.append_events(vec![marked_event(n, person.user.id)]).await.expect("appended");
     }
     vault.backup(&home.directory.path().join("copy")).await.expect("copied");
@@ -86,7 +86,7 @@ async fn nothing_personal_is_printed() {
     let connection = marked_person(&vault, 1);
     let marks = connection.redemption.as_ref().expect("there").marks;
     let shown = format!("{connection:?}");
-    let connected = vault.connect(connection).await.expect("connects");
+    let connected = connect_as(&vault, connection).await.expect("connects");
     let redemption = vault.load_redemption(&marks).await.expect("readable").expect("known");
     assert!(redemption.answer.is_some());
     let key = SigningKeyRecord { private_key: zeroize::Zeroizing::new(NEEDLE.into()), ..signing_key(1) };
@@ -158,7 +158,7 @@ async fn what_was_forgotten_is_not_in_the_files_even_sealed() {
     let home = Home::new(72);
     let vault = home.open();
     // Enough for trees of several pages, which are rebalanced as rows go.
-    let connects = (0..200).map(|n| vault.connect(marked_person(&vault, n)));
+    let connects = (0..200).map(|n| connect_as(&vault, marked_person(&vault, n)));
     let people: Vec<_> = futures_util::future::join_all(connects).await;
     let people: Vec<_> = people.into_iter().map(|person| person.expect("connects")).collect();
     let events = people.iter().enumerate().map(|(n, person)| marked_event(n, person.user.id)).collect();
@@ -190,7 +190,7 @@ async fn a_checkpoint_is_wanted_by_what_erases_and_by_nothing_else() {
     vault.checkpoint_if_wanted().await.expect("checkpointed");
     assert!(!wanted());
 
-    let Connected { grant, .. } = vault.connect(marked_person(&vault, 1)).await.expect("connects");
+    let Connected { grant, .. } = connect_as(&vault, marked_person(&vault, 1)).await.expect("connects");
     vault.purge_redemptions().await.expect("nothing to purge");
     assert!(!wanted());
     home.clock.set(START.plus(600));

@@ -48,15 +48,12 @@ async fn the_same_person_again_keeps_rows_and_token() {
     let first = connect(&vault, 1).await;
     home.clock.advance(Duration::from_secs(60));
     let change = GrantChange { refresh: RefreshChange::Keep, access: access_token("ya29.new"), ..tokens(1) };
-    let again = vault
-        .connect(NewConnection {
-            profile: Profile { name: Some("Married".into()), ..profile(1) },
-            grant: NewGrant { client_id: client(CLIENT), change },
-            seen: Some((first.user.clone(), Some(first.grant.clone()))),
-            ..newcomer(1)
-        })
-        .await
-        .expect("connects");
+    let again = NewConnection {
+        profile: Profile { name: Some("Married".into()), ..profile(1) },
+        grant: NewGrant { client_id: client(CLIENT), change },
+        redemption: None,
+    };
+    let again = connect_as(&vault, again).await.expect("connects");
     assert_eq!((again.user.id, again.grant.id), (first.user.id, first.grant.id));
     let (user, grants) =
         (user(&vault, 1).await, vault.load_grants_of(first.user.id).await.expect("readable"));
@@ -68,17 +65,58 @@ async fn the_same_person_again_keeps_rows_and_token() {
     let token = vault.open_refresh_token(grant).expect("opens").expect("kept");
     assert_eq!(token.expose(), "1//0refresh-1");
 
-    // What was seen first is old news now, whether or not the profile changes.
-    for profile in [profile(1), first.user.profile.clone()] {
-        let stale = NewConnection {
-            profile,
-            seen: Some((first.user.clone(), Some(first.grant.clone()))),
-            ..newcomer(1)
-        };
-        assert_eq!(vault.connect(stale).await.err(), Some(VaultError::Conflict));
-    }
-    // And whoever believes the person is new is wrong.
-    assert_eq!(vault.connect(newcomer(1)).await.err(), Some(VaultError::Conflict));
+    assert_eq!(vault.count_users().await, Ok(1));
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_person_is_decided_on_what_is_stored_then() {
+    let home = Home::new(3);
+    let vault = home.open();
+    let nobody = |known: Option<&WholePerson>| Err::<(NewConnection, ()), _>(known.is_none());
+    assert_eq!(vault.connect(&sub(1), nobody).await.expect("the vault").err(), Some(true));
+    assert_eq!(vault.count_users().await, Ok(0));
+
+    let first = connect(&vault, 1).await;
+    let dead = GrantChange { state: Some(GrantState::Dead(DeathCause::Rejected)), ..GrantChange::default() };
+    vault.update_grant(&first.grant, dead).await.expect("the grant dies");
+    let person = sub(1);
+    let again = vault.connect(&person, |known| {
+        let (user, grants) = known.expect("connected");
+        let seen = (user.id, grants[0].state, grants[0].token_generation);
+        Ok::<_, ()>((newcomer(1), seen))
+    });
+    let (again, seen) = again.await.expect("the vault").expect("connects");
+    assert_eq!(seen, (first.user.id, GrantState::Dead(DeathCause::Rejected), 1));
+    assert_eq!((again.grant.state, again.grant.token_generation), (GrantState::Active, 2));
+
+    // Whoever decides otherwise leaves everything as it is.
+    let stored = vault.load_grant(first.grant.id).await.expect("readable").expect("there");
+    let no = vault.connect(&sub(1), |_| Err::<(NewConnection, ()), _>("no")).await;
+    assert_eq!(no.expect("the vault").err(), Some("no"));
+    let after = vault.load_grant(first.grant.id).await.expect("readable").expect("there");
+    assert_eq!(format!("{after:?}"), format!("{stored:?}"));
+}
+
+#[tokio::test]
+async fn of_many_sign_ins_at_once_each_sees_the_one_before() {
+    let home = Home::new(4);
+    let vault = home.open();
+    let sign_ins = (0..20).map(|_| {
+        let vault = vault.clone();
+        async move {
+            let sub = sub(1);
+            let found = vault.connect(&sub, |known| {
+                let generation = known.map_or(0, |(_, grants)| grants[0].token_generation);
+                Ok::<_, ()>((newcomer(1), generation))
+            });
+            let (connected, generation) = found.await.expect("the vault").expect("connects");
+            assert_eq!(connected.grant.token_generation, generation + 1);
+            generation
+        }
+    });
+    let mut generations = futures_util::future::join_all(sign_ins).await;
+    generations.sort_unstable();
+    assert_eq!(generations, (0..20).collect::<Vec<i64>>());
     assert_eq!(vault.count_users().await, Ok(1));
 }
 
@@ -89,15 +127,12 @@ async fn a_second_client_is_a_second_grant() {
     let first = connect(&vault, 1).await;
     let second = NewConnection {
         grant: NewGrant { client_id: client(OTHER_CLIENT), change: tokens(2) },
-        seen: Some((first.user.clone(), None)),
         ..newcomer(1)
     };
-    vault.connect(second.clone()).await.expect("connects");
+    connect_as(&vault, second).await.expect("connects");
     let grants = vault.load_grants_of(first.user.id).await.expect("readable");
     let clients: Vec<_> = grants.iter().map(|grant| grant.client_id.as_str()).collect();
     assert_eq!(clients, [CLIENT, OTHER_CLIENT]);
-    // The grant has appeared since it was looked for.
-    assert_eq!(vault.connect(second).await.err(), Some(VaultError::Conflict));
 }
 
 #[tokio::test]
@@ -107,7 +142,7 @@ async fn a_conflict_undoes_the_whole_exchange() {
     let spent = redemption(&vault, 1);
     vault.save_redemption(spent.clone()).await.expect("saved");
     let connection = NewConnection { redemption: Some(spent), ..newcomer(1) };
-    assert_eq!(vault.connect(connection).await.err(), Some(VaultError::Conflict));
+    assert_eq!(connect_as(&vault, connection).await.err(), Some(VaultError::Conflict));
     assert_eq!(vault.count_users().await, Ok(0));
     assert_eq!(vault.count_grants().await.expect("readable").by_state, []);
 }
@@ -144,25 +179,22 @@ async fn an_address_finds_only_whom_google_verified_it_for() {
     let home = Home::new(6);
     let vault = home.open();
     let unverified = Profile { email_verified: false, ..profile(1) };
-    let first = vault.connect(NewConnection { profile: unverified, ..newcomer(1) }).await.expect("connects");
+    connect_as(&vault, NewConnection { profile: unverified, ..newcomer(1) }).await.expect("connects");
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![]));
 
-    let seen = |connected: &Connected| Some((connected.user.clone(), Some(connected.grant.clone())));
-    let verified = NewConnection { seen: seen(&first), ..newcomer(1) };
-    let first = vault.connect(verified).await.expect("connects");
+    let first = connect(&vault, 1).await;
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![first.user.id]));
 
     // The address changes hands: until its first owner signs in again, both are found, eldest first.
     home.clock.advance(Duration::from_secs(1));
     let heir = Profile { email: Some(email(1)), ..profile(2) };
     let heir = NewConnection { profile: heir, ..newcomer(2) };
-    let second = vault.connect(heir).await.expect("connects");
+    let second = connect_as(&vault, heir).await.expect("connects");
     let both = vault.find_users_by_email(&email(1)).await;
     assert_eq!(both, Ok(vec![first.user.id, second.user.id]));
 
     let moved = Profile { email: Some(email(9)), ..profile(1) };
-    let moved = NewConnection { profile: moved, seen: seen(&first), ..newcomer(1) };
-    vault.connect(moved).await.expect("connects");
+    connect_as(&vault, NewConnection { profile: moved, ..newcomer(1) }).await.expect("connects");
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![second.user.id]));
     assert_eq!(vault.find_users_by_email(&email(9)).await, Ok(vec![first.user.id]));
     assert_eq!(vault.find_user_by_sub(&sub(9)).await, Ok(None));
@@ -197,14 +229,13 @@ async fn a_grant_is_deleted_only_while_it_is_revoking_and_the_last_takes_the_per
     let vault = home.open();
     let redemption = redemption(&vault, 1);
     let marks = redemption.marks;
-    let first =
-        vault.connect(NewConnection { redemption: Some(redemption), ..newcomer(1) }).await.expect("connects");
+    let first = NewConnection { redemption: Some(redemption), ..newcomer(1) };
+    let first = connect_as(&vault, first).await.expect("connects");
     let second = NewConnection {
         grant: NewGrant { client_id: client(OTHER_CLIENT), change: tokens(2) },
-        seen: Some((first.user.clone(), None)),
         ..newcomer(1)
     };
-    let second = vault.connect(second).await.expect("connects");
+    let second = connect_as(&vault, second).await.expect("connects");
 
     assert_eq!(vault.delete_grant(first.grant.id, None).await, Err(VaultError::Conflict));
     vault.update_grant(&first.grant, revoking()).await.expect("revoking");
@@ -223,11 +254,9 @@ async fn a_grant_is_deleted_only_while_it_is_revoking_and_the_last_takes_the_per
     assert_eq!(vault.find_user_by_sub(&sub(1)).await, Ok(None));
     assert_eq!(vault.find_users_by_email(&email(1)).await, Ok(vec![]));
     assert_eq!(vault.end_sessions(first.user.id).await, Err(VaultError::Gone));
-    // Coming back makes another row, to which nothing old is bound; what was seen is void.
+    // Coming back makes another row, to which nothing old is bound.
     let returning = connect(&vault, 1).await;
     assert_ne!(returning.user.id, first.user.id);
-    let stale = NewConnection { seen: Some((first.user, None)), ..newcomer(1) };
-    assert_eq!(vault.connect(stale).await.err(), Some(VaultError::Conflict));
 }
 
 #[tokio::test]

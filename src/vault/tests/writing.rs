@@ -115,7 +115,7 @@ async fn a_full_queue_says_busy_and_loses_nothing() {
     };
     assert_eq!(refused, Err(VaultError::Busy));
     let connection = newcomer(1);
-    assert_eq!(vault.connect(connection).await.err(), Some(VaultError::Busy));
+    assert_eq!(connect_as(&vault, connection).await.err(), Some(VaultError::Busy));
     // A stop that comes now waits for all of it.
     let mut close = Box::pin(vault.close());
     assert!(futures_util::poll!(close.as_mut()).is_pending());
@@ -135,7 +135,7 @@ async fn a_caller_that_goes_away_loses_nothing() {
     let vault = home.open();
     let release = hold(&vault).await;
     {
-        let mut caller = Box::pin(vault.connect(newcomer(1)));
+        let mut caller = Box::pin(connect_as(&vault, newcomer(1)));
         assert!(futures_util::poll!(caller.as_mut()).is_pending());
     }
     drop(release);
@@ -153,7 +153,7 @@ async fn dropping_the_vault_writes_what_is_queued() {
     let connection = newcomer(1);
     let mut caller = Box::pin({
         let vault = vault.clone();
-        async move { vault.connect(connection).await }
+        async move { connect_as(&vault, connection).await }
     });
     assert!(futures_util::poll!(caller.as_mut()).is_pending());
     drop(release);
@@ -209,7 +209,7 @@ async fn a_full_disk_is_said_to_be_full_and_writing_goes_on_later() {
     limit(&vault, 2).await;
     let mut people = 0;
     let full = loop {
-        match vault.connect(newcomer(people)).await {
+        match connect_as(&vault, newcomer(people)).await {
             Ok(_) => people += 1,
             Err(error) => break error,
         }
@@ -221,7 +221,8 @@ async fn a_full_disk_is_said_to_be_full_and_writing_goes_on_later() {
 
     // A whole group at once: those acknowledged are there, all others were told.
     let release = hold(&vault).await;
-    let mut writes: Vec<_> = (people..people + 20).map(|n| Box::pin(vault.connect(newcomer(n)))).collect();
+    let mut writes: Vec<_> =
+        (people..people + 20).map(|n| Box::pin(connect_as(&vault, newcomer(n)))).collect();
     for write in &mut writes {
         assert!(futures_util::poll!(write.as_mut()).is_pending());
     }

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::keyring::Keyring;
+use super::super::records::Records;
 use super::super::rows::Cluster;
 use super::super::{Vault, VaultError, sql};
 use super::row::{UserRow, select_users};
@@ -21,35 +22,18 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or the row is damaged.
     pub async fn find_user_by_sub(&self, sub: &Sub) -> Result<Option<UserId>, VaultError> {
-        let keys = &self.0.keys;
-        let row = self.read(|conn| Self::read_user_row(conn, &self.sub_lookup(sub)))?;
+        let keys = &self.0.records.keys;
+        let row = self.read(|conn| Records::read_user_row(conn, &self.0.records.sub_lookup(sub)))?;
         row.map(|row| row.verify(keys).map(|()| UserId(row.id))).transpose()
-    }
-
-    fn read_user_row(conn: &Connection, lookup: &[u8; 32]) -> Result<Option<UserRow>, VaultError> {
-        let cluster = Cluster::of_lookup(lookup);
-        conn.prepare_cached(select_users!("NOT INDEXED WHERE id BETWEEN ? AND ? AND sub_lookup = ?"))
-            .and_then(|mut statement| {
-                let arguments = params![cluster.first(), cluster.last(), lookup];
-                statement.query_row(arguments, UserRow::from_sql).optional()
-            })
-            .map_err(sql)?
-            .transpose()
     }
 
     /// The person with this `sub`, opened, and all their grants, by one look-up.
     ///
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
-    pub async fn load_connected(&self, sub: &Sub) -> Result<Option<(User, Vec<Grant>)>, VaultError> {
-        let lookup = self.sub_lookup(sub);
-        let found = self.read(|conn| {
-            let Some(row) = Self::read_user_row(conn, &lookup)? else { return Ok(None) };
-            let grants = self.read_grants_of(conn, UserId(row.id))?;
-            Ok(Some((row, grants)))
-        })?;
-        let Some((row, grants)) = found else { return Ok(None) };
-        Ok(Some((row.open(&self.0.keys)?, grants)))
+    pub async fn load_connected(&self, sub: &Sub) -> Result<Option<WholePerson>, VaultError> {
+        let lookup = self.0.records.sub_lookup(sub);
+        self.read(|conn| self.0.records.read_connected(conn, &lookup))
     }
 
     /// The row ids of everybody whose latest verified address this is: none, one, or (after an
@@ -58,7 +42,7 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read or a row is damaged.
     pub async fn find_users_by_email(&self, email: &Email) -> Result<Vec<UserId>, VaultError> {
-        let (keys, lookup) = (&self.0.keys, self.email_lookup(email));
+        let (keys, lookup) = (&self.0.records.keys, self.0.records.email_lookup(email));
         self.read(|conn| {
             let mut statement = conn
                 .prepare_cached(select_users!("WHERE email_lookup = ? ORDER BY created_at"))
@@ -80,7 +64,7 @@ impl Vault {
         self.read(|conn| {
             let mut statement = conn.prepare_cached(select_users!("WHERE id = ?")).map_err(sql)?;
             let row = statement.query_row([id.0], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| row?.open(&self.0.keys)).transpose()
+            row.map(|row| row?.open(&self.0.records.keys)).transpose()
         })
     }
 
@@ -95,7 +79,7 @@ impl Vault {
         limit: usize,
     ) -> Result<Vec<(UserId, Result<User, VaultError>)>, VaultError> {
         self.read(|conn| {
-            each_row(conn, after, limit, |_, row| Ok(row.and_then(|row| row.open(&self.0.keys))))
+            each_row(conn, after, limit, |_, row| Ok(row.and_then(|row| row.open(&self.0.records.keys))))
         })
     }
 
@@ -110,7 +94,7 @@ impl Vault {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<(UserId, ReadPerson)>, VaultError> {
-        self.read(|conn| each_row(conn, after, limit, |id, row| self.whole(conn, id, row)))
+        self.read(|conn| each_row(conn, after, limit, |id, row| self.0.records.whole(conn, id, row)))
     }
 
     /// One person with all their grants, as of one moment. Blocks, as [`Vault::read_people`].
@@ -121,25 +105,8 @@ impl Vault {
         self.read(|conn| {
             let mut statement = conn.prepare_cached(select_users!("WHERE id = ?")).map_err(sql)?;
             let row = statement.query_row([id.0], UserRow::from_sql).optional().map_err(sql)?;
-            row.map(|row| self.whole(conn, id, row)?).transpose()
+            row.map(|row| self.0.records.whole(conn, id, row)?).transpose()
         })
-    }
-
-    /// A person opened, with their grants. The inner error is damage to them alone.
-    fn whole(
-        &self,
-        conn: &Connection,
-        id: UserId,
-        row: Result<UserRow, VaultError>,
-    ) -> Result<ReadPerson, VaultError> {
-        let whole = row
-            .and_then(|row| row.open(&self.0.keys))
-            .and_then(|user| Ok((user, self.read_grants_of(conn, id)?)));
-        match whole {
-            Err(error @ VaultError::Damaged { .. }) => Ok(Err(error)),
-            Err(error) => Err(error),
-            Ok(whole) => Ok(Ok(whole)),
-        }
     }
 
     /// How many people there are.
@@ -164,6 +131,46 @@ impl Vault {
             count += 1;
         }
         Ok(count)
+    }
+}
+
+impl Records {
+    fn read_user_row(conn: &Connection, lookup: &[u8; 32]) -> Result<Option<UserRow>, VaultError> {
+        let cluster = Cluster::of_lookup(lookup);
+        conn.prepare_cached(select_users!("NOT INDEXED WHERE id BETWEEN ? AND ? AND sub_lookup = ?"))
+            .and_then(|mut statement| {
+                let arguments = params![cluster.first(), cluster.last(), lookup];
+                statement.query_row(arguments, UserRow::from_sql).optional()
+            })
+            .map_err(sql)?
+            .transpose()
+    }
+
+    pub(super) fn read_connected(
+        &self,
+        conn: &Connection,
+        lookup: &[u8; 32],
+    ) -> Result<Option<WholePerson>, VaultError> {
+        let Some(row) = Self::read_user_row(conn, lookup)? else { return Ok(None) };
+        let grants = self.read_grants_of(conn, UserId(row.id))?;
+        Ok(Some((row.open(&self.keys)?, grants)))
+    }
+
+    /// A person opened, with their grants. The inner error is damage to them alone.
+    fn whole(
+        &self,
+        conn: &Connection,
+        id: UserId,
+        row: Result<UserRow, VaultError>,
+    ) -> Result<ReadPerson, VaultError> {
+        let whole = row
+            .and_then(|row| row.open(&self.keys))
+            .and_then(|user| Ok((user, self.read_grants_of(conn, id)?)));
+        match whole {
+            Err(error @ VaultError::Damaged { .. }) => Ok(Err(error)),
+            Err(error) => Err(error),
+            Ok(whole) => Ok(Ok(whole)),
+        }
     }
 }
 
