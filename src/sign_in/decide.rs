@@ -95,7 +95,7 @@ impl Arrival {
         let admission = self.admit(user).map_err(Hold::Refused)?;
         let stored = known.and_then(|(_, grants)| grants.iter().find(|g| g.client_id == self.client_id));
         let decided = self.decide(stored, weighed)?;
-        let profile = self.profile(&admission);
+        let profile = self.profile(&admission, user);
         let answer = ExchangeAnswer {
             user: AnswerUser::from(&profile),
             client: self.client.clone(),
@@ -131,20 +131,34 @@ impl Arrival {
             .ok_or_else(|| refused(RememberedRefusal::UserNotAllowed))
     }
 
-    fn profile(&self, admission: &Admission) -> Profile {
+    /// What is known of the person from now on. Google leaves out what the sign-in did not ask for, and now and
+    /// then a name or a picture: that is no reason to forget it. An organisation that is not named is left.
+    fn profile(&self, admission: &Admission, user: Option<&User>) -> Profile {
         let claims = &self.claims;
-        Profile {
+        let before = user.map(|user| &user.profile);
+        let kept = |field: fn(&Profile) -> &Option<String>| before.and_then(|before| field(before).clone());
+        let mut profile = Profile {
             sub: claims.sub.clone(),
             email: claims.email.clone(),
             email_verified: claims.email_verified,
             name: claims.name.clone(),
             given_name: claims.given_name.clone(),
             family_name: claims.family_name.clone(),
-            picture: claims.picture.clone(),
-            locale: claims.locale.clone(),
+            picture: claims.picture.clone().or_else(|| kept(|before| &before.picture)),
+            locale: claims.locale.clone().or_else(|| kept(|before| &before.locale)),
             hd: claims.hd.clone(),
             admitted_by: admission.to_string(),
+        };
+        if let Some(before) = before.filter(|_| profile.email.is_none()) {
+            (profile.email, profile.email_verified) = (before.email.clone(), before.email_verified);
         }
+        // Some people have one name only, so the three are told together or not at all.
+        if profile.name.is_none() && profile.given_name.is_none() && profile.family_name.is_none() {
+            profile.name = kept(|before| &before.name);
+            profile.given_name = kept(|before| &before.given_name);
+            profile.family_name = kept(|before| &before.family_name);
+        }
+        profile
     }
 
     /// Which refresh token, access token and scopes the grant has from now on.

@@ -4,6 +4,7 @@ use locum::emulator::{Endpoint, Fault};
 use locum::events::Actor;
 use locum::google::IdTokenError;
 use locum::grant::{ConsentCause, DeathCause, GrantState};
+use locum::ids::Email;
 use locum::scopes::ScopeSet;
 use locum::secret::AuthorizationCode;
 use locum::sessions::SessionError;
@@ -196,6 +197,17 @@ async fn a_sign_in_for_less_takes_nothing_away() {
     let opens = locum.emulator.world.access(token.expect("a token").access_token.expose());
     assert_eq!(opens.expect("alive").scopes, ScopeSet::parse(SCOPES));
     assert_eq!(locum.emulator.world.counts().refreshes, 0);
+
+    // An ID token for `openid` alone names nobody; who it is is known.
+    let person = locum.state.vault.load_user(user).await.expect("the vault").expect("connected").profile;
+    let alice = locum.alice();
+    let email: Email = alice.email.parse().expect("an address");
+    assert_eq!((person.email.as_ref(), person.email_verified), (Some(&email), true));
+    assert_eq!(person.name.as_deref(), Some(alice.name.as_str()));
+    assert!(person.picture.is_some() && person.given_name.is_some());
+    assert_eq!(exchanged.answer.user.name, person.name);
+    let found = locum.state.vault.find_users_by_email(&email).await;
+    assert_eq!(found, Ok(vec![user]), "programs still find her by her address");
 }
 
 #[actix_web::test]
