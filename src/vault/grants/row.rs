@@ -34,35 +34,30 @@ pub(super) const fn day(time: Timestamp) -> i64 {
 impl Grant {
     /// Reads a row and checks its MAC. The outer error is SQLite's, the inner one a damaged row.
     pub(super) fn from_sql(row: &Row<'_>, keys: &Keyring) -> rusqlite::Result<Result<Self, VaultError>> {
-        Ok(whole_row(TABLE, row, Self::read)?.and_then(|(grant, scopes, mac)| {
-            let grant = grant.ok_or_else(|| VaultError::damaged(TABLE, row.get(0).unwrap_or_default()))?;
-            keys.verify_row(TABLE, grant.id.0, &grant.fields(keys, &scopes), &mac).map(|()| grant)
-        }))
+        let read = whole_row(TABLE, row, |row| Self::read(row, keys))?;
+        let damaged = || VaultError::damaged(TABLE, row.get(0).unwrap_or_default());
+        Ok(read.and_then(|grant| grant.ok_or_else(damaged)))
     }
 
-    /// The row with its scopes as they are stored, and its MAC; no grant when the state, the client or the
-    /// day cannot be right.
-    fn read(row: &Row<'_>) -> rusqlite::Result<(Option<Self>, String, Vec<u8>)> {
-        let state: String = row.get(4)?;
-        let cause: Option<String> = row.get(5)?;
-        let client_id: String = row.get(2)?;
-        let scopes: String = row.get(3)?;
-        let mac = row.get(19)?;
+    /// The grant; `None` when the state, the client or the day cannot be right, or the MAC is not the row's.
+    fn read(row: &Row<'_>, keys: &Keyring) -> rusqlite::Result<Option<Self>> {
+        let state = row.get_ref(4)?.as_str()?;
+        let cause = row.get_ref(5)?.as_str_or_null()?;
+        let client_id = row.get_ref(2)?.as_str()?;
+        let scopes = row.get_ref(3)?.as_str()?;
         let time = |seconds: Option<i64>| seconds.map(Timestamp::from_unix);
-        let (Some(state), Ok(client_id)) =
-            (GrantState::from_codes(&state, cause.as_deref()), client_id.parse())
-        else {
-            return Ok((None, scopes, mac));
+        let (Some(state), Ok(client_id)) = (GrantState::from_codes(state, cause), client_id.parse()) else {
+            return Ok(None);
         };
         let refreshed_at = Timestamp::from_unix(row.get(17)?);
         if row.get::<_, i64>(21)? != day(refreshed_at) {
-            return Ok((None, scopes, mac));
+            return Ok(None);
         }
         let grant = Self {
             id: GrantId(row.get(0)?),
             user: UserId(row.get(1)?),
             client_id,
-            scopes: ScopeSet::parse(&scopes),
+            scopes: ScopeSet::parse(scopes),
             state,
             since: Timestamp::from_unix(row.get(6)?),
             token_generation: row.get(7)?,
@@ -81,14 +76,18 @@ impl Grant {
                 access: row.get::<_, Option<Vec<u8>>>(14)?.map(Sealed),
             },
         };
-        Ok((Some(grant), scopes, mac))
+        let mac = row.get_ref(19)?.as_blob()?;
+        let sound = keys.verify_row(TABLE, grant.id.0, &grant.fields(keys, scopes), mac).is_ok();
+        Ok(sound.then_some(grant))
     }
 
     /// The columns in the order in which the MAC covers them. `scopes` is the column's own text: a
     /// later locum may normalise scopes differently and must still read old rows.
     pub(super) fn fields(&self, keys: &Keyring, scopes: &str) -> RowFields {
+        fn lookup(lookup: Option<&[u8; 32]>) -> Option<&[u8]> {
+            lookup.map(<[u8; 32]>::as_slice)
+        }
         let time = |time: Option<Timestamp>| time.map(Timestamp::unix);
-        let lookup = |lookup: &Option<[u8; 32]>| lookup.map(Vec::from);
         keys.row(TABLE, self.id.0)
             .int(self.user.0)
             .bytes(&self.sub_lookup)
@@ -101,9 +100,9 @@ impl Grant {
             .int(self.revision)
             .sealed(self.sealed.refresh.as_ref())
             .maybe_int(time(self.refresh_expires_at))
-            .maybe_bytes(lookup(&self.sealed.prefix).as_deref())
-            .maybe_bytes(lookup(&self.sealed.hash).as_deref())
-            .maybe_bytes(lookup(&self.sealed.hash_b64).as_deref())
+            .maybe_bytes(lookup(self.sealed.prefix.as_ref()))
+            .maybe_bytes(lookup(self.sealed.hash.as_ref()))
+            .maybe_bytes(lookup(self.sealed.hash_b64.as_ref()))
             .sealed(self.sealed.access.as_ref())
             .maybe_int(time(self.access_expires_at))
             .int(self.connected_at.unix())
