@@ -132,7 +132,7 @@ impl Arrival {
     }
 
     /// What is known of the person from now on. Google leaves out what the sign-in did not ask for, and now and
-    /// then a name or a picture: that is no reason to forget it. An organisation that is not named is left.
+    /// then a name or a picture: that is no reason to forget it. Only `hd` that is absent means something: no organisation.
     fn profile(&self, admission: &Admission, user: Option<&User>) -> Profile {
         let claims = &self.claims;
         let before = user.map(|user| &user.profile);

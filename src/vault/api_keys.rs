@@ -189,8 +189,9 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Conflict`] when the id exists.
     pub async fn save_api_key(&self, key: &ApiKeyRecord) -> Result<(), VaultError> {
+        let keys = &self.0.records.keys;
         let mut row = ApiKeyRow::from_record(self.0.records.rng.row_id(), key);
-        row.mac = self.0.records.keys.row_mac(&row.fields(&self.0.records.keys));
+        row.mac = keys.row_mac(&row.fields(keys));
         self.write(move |conn| {
             conn.execute(
                 &format!(

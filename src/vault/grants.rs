@@ -5,8 +5,6 @@ mod need;
 mod refresh_hashes;
 mod row;
 
-use std::borrow::Cow;
-
 use rusqlite::Connection;
 
 pub use self::need::GrantsInNeed;
@@ -202,19 +200,19 @@ impl Records {
         grant.revoke_until = change.revoke_until;
     }
 
-    /// The job that writes the grant in the place of `old`, MACed here.
-    fn writing<'a>(
+    /// The job that writes the grant in the place of `old` and gives it back. It is MACed here.
+    fn writing(
         &self,
-        grant: Cow<'a, Grant>,
+        grant: Grant,
         old: Option<&Grant>,
-    ) -> impl FnOnce(&Connection) -> Result<(), VaultError> + use<'a> {
+    ) -> impl FnOnce(&Connection) -> Result<Grant, VaultError> + use<> {
         let mac = self.keys.row_mac(&grant.fields(&self.keys, grant.scopes.as_str()));
         let write = match old {
             None => Grant::insert,
             Some(old) if old.is_indexed_as(&grant) => Grant::update_unindexed,
             Some(_) => Grant::update,
         };
-        move |conn| write(&grant, conn, grant.scopes.as_str(), &mac)
+        move |conn| write(&grant, conn, grant.scopes.as_str(), &mac).map(|()| grant)
     }
 
     /// Writes the grant an exchange leaves.
@@ -248,8 +246,7 @@ impl Records {
         };
         grant.connected_at = now;
         self.apply(&mut grant, new.change, now);
-        self.writing(Cow::Borrowed(&grant), old)(conn)?;
-        Ok(grant)
+        self.writing(grant, old)(conn)
     }
 }
 
@@ -264,15 +261,14 @@ impl Vault {
             matches!(change.access, AccessChange::Erase) || change.state == Some(GrantState::Revoking);
         let records = &self.0.records;
         records.apply(&mut grant, change, records.clock.now());
-        let write = records.writing(Cow::Owned(grant.clone()), Some(seen));
         let (changes, user, moved) = (self.changes(), grant.user, !seen.is_indexed_as(&grant));
-        let then = move |(): &()| changes.note(user, moved);
+        let write = records.writing(grant, Some(seen));
+        let then = move |_: &Grant| changes.note(user, moved);
         if erases {
-            self.0.writer.erase_then(write, then).await?;
+            self.0.writer.erase_then(write, then).await
         } else {
-            self.0.writer.write_then(write, then).await?;
+            self.0.writer.write_then(write, then).await
         }
-        Ok(grant)
     }
 
     /// The refresh token in clear, for the one call that uses it.

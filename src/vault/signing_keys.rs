@@ -86,18 +86,11 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be written.
     pub async fn save_signing_key(&self, key: &SigningKeyRecord) -> Result<(), VaultError> {
+        let keys = &self.0.records.keys;
         let id = self.0.records.rng.row_id();
-        let sealed =
-            self.0.records.keys.seal(Place { table: TABLE, column: PRIVATE_KEY, row: id }, &key.private_key);
+        let sealed = keys.seal(Place { table: TABLE, column: PRIVATE_KEY, row: id }, &key.private_key);
         let (kid, public, created_at) = (key.kid.clone(), key.public_key.clone(), key.created_at.unix());
-        let mac = self.0.records.keys.row_mac(&fields(
-            &self.0.records.keys,
-            id,
-            &kid,
-            &sealed,
-            &public,
-            created_at,
-        ));
+        let mac = keys.row_mac(&fields(keys, id, &kid, &sealed, &public, created_at));
         self.write(move |conn| {
             conn.execute(
                 "INSERT INTO signing_keys (id, kid, private_key, public_key, created_at, mac) \

@@ -137,10 +137,9 @@ impl EventRow {
     }
 
     pub(super) fn insert(&self, conn: &Connection) -> Result<(), VaultError> {
-        conn.prepare_cached(
-            "INSERT INTO events (id, at, kind, severity, actor, via, key_id, key_name, user_id, client_id, \
-             details, personal, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
+        conn.prepare_cached(&format!(
+            "INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ))
         .and_then(|mut s| {
             s.execute(params![
                 self.id,
