@@ -17,6 +17,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 
+use crate::secret;
+
 /// Limits of one kind of call.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -294,14 +296,13 @@ impl Incoming {
         if announced > limit as u64 {
             return Err(OutboundError::TooLarge(limit));
         }
-        // In one piece: what a growing body leaves behind is not wiped.
         let room = usize::try_from(announced).unwrap_or(limit);
         let mut body = zeroize::Zeroizing::new(Vec::with_capacity(room));
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit {
                 return Err(OutboundError::TooLarge(limit));
             }
-            body.extend_from_slice(&chunk);
+            secret::append(&mut body, &chunk);
         }
         Ok(Answer { status: self.status, headers: self.headers, body })
     }

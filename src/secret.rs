@@ -91,6 +91,18 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// Appends to bytes that are wiped when dropped. A plain `Vec` leaves a copy behind where it has to move to
+/// grow; here that is wiped, too.
+pub fn append(bytes: &mut Zeroizing<Vec<u8>>, more: &[u8]) {
+    let wanted = bytes.len() + more.len();
+    if wanted > bytes.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(wanted.max(2 * bytes.capacity())));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(more);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +118,16 @@ mod tests {
     fn equal_secrets_are_equal() {
         assert_eq!(AccessToken::new("a"), AccessToken::new("a"));
         assert_ne!(AccessToken::new("a"), AccessToken::new("ab"));
+    }
+
+    #[test]
+    fn bytes_grow_and_stay_the_same() {
+        let whole: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        for size in [1, 7, 4096, whole.len()] {
+            let mut bytes = Zeroizing::new(Vec::new());
+            whole.chunks(size).for_each(|more| append(&mut bytes, more));
+            append(&mut bytes, &[]);
+            assert_eq!(*bytes, whole, "in pieces of {size}");
+        }
     }
 }

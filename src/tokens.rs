@@ -35,7 +35,7 @@ pub use self::ask::{
 use self::cache::{Bounded, ReadThrough};
 use self::flight::{Flights, Joined};
 use self::goal::{Goal, Rest};
-use self::held::{Found, Held, NarrowKey};
+use self::held::{Found, Held, HeldGrants, NarrowKey};
 use self::pauses::Pauses;
 use self::refresher::Landed;
 use crate::clock::{Clock, Timestamp};
@@ -47,7 +47,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::provider::Provider;
 use crate::scopes::ScopeSet;
-use crate::vault::{Vault, VaultError};
+use crate::vault::Vault;
 
 /// A token with less than this left is not handed out even when Google is down.
 const USELESS_BELOW: i64 = 5;
@@ -71,7 +71,7 @@ struct Inner {
     clock: Clock,
     lifecycle: Lifecycle,
     refs: ReadThrough<UserRef, UserId>,
-    users: ReadThrough<UserId, Arc<[Held]>>,
+    users: ReadThrough<UserId, HeldGrants>,
     narrowed: Bounded<NarrowKey, HandedToken>,
     flights: Flights<(GrantId, Option<ScopeSet>), Landed>,
     refreshing: tokio::sync::Semaphore,
@@ -118,8 +118,8 @@ impl Tokens {
                     UserRef::Me => 0,
                 }
             }),
-            users: ReadThrough::new(settings.cache_bytes - 2 * part, |_, grants| {
-                96 + grants.iter().map(Held::weight).sum::<usize>()
+            users: ReadThrough::new(settings.cache_bytes - 2 * part, |_, held| {
+                96 + held.sound.iter().map(Held::weight).sum::<usize>()
             }),
             narrowed: Bounded::new(part, |_, token| {
                 256 + token.access_token.expose().len() + 2 * token.scopes.as_str().len()
@@ -153,13 +153,7 @@ impl Tokens {
         let ticket = self.0.refs.ticket();
         let person = match user {
             UserRef::Me => return Err(ResolveError::NotFound),
-            UserRef::Sub(sub) => match self.0.load_person(sub).await {
-                // Who they are can still be told, to be shown or forgotten.
-                Err(ResolveError::Vault(VaultError::Damaged { .. })) => {
-                    self.0.vault.find_user_by_sub(sub).await?.ok_or(ResolveError::NotFound)?.into()
-                }
-                outcome => outcome?,
-            },
+            UserRef::Sub(sub) => self.0.load_person(sub).await?,
             UserRef::Email(email) => match self.0.vault.find_users_by_email(email).await?.as_slice() {
                 [] => return Err(ResolveError::NotFound),
                 [only] => (*only).into(),

@@ -49,7 +49,7 @@ pub use self::counts::HourCount;
 pub use self::documents::{DocumentKind, StoredDocument};
 pub use self::events::{EventQuery, EventRecord, FoundEvents, Order, PersonalFacts};
 pub use self::grants::{
-    AccessChange, Grant, GrantChange, GrantCounts, GrantsInNeed, NewGrant, RefreshChange,
+    AccessChange, FoundGrants, Grant, GrantChange, GrantCounts, GrantsInNeed, NewGrant, RefreshChange,
 };
 pub use self::keyring::{RootId, RootSecret};
 pub use self::lock::VaultLock;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::problem::{Code, Problem};
+use crate::secret;
 
 /// What a body may be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,7 +254,7 @@ async fn read(
             if body.len() + chunk.len() > settings.max_body {
                 return Err(too_large());
             }
-            body.extend_from_slice(&chunk);
+            secret::append(&mut body, &chunk);
         }
         Ok(body)
     };

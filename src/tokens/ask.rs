@@ -1,9 +1,8 @@
 //! What is asked, what is handed out, and why not.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::held::Held;
+use super::held::HeldGrants;
 use crate::clock::Timestamp;
 use crate::google::ClientFault;
 use crate::grant::GrantState;
@@ -47,7 +46,7 @@ impl Reach {
 pub struct Person {
     /// The person's row.
     pub id: UserId,
-    pub(super) held: Option<Arc<[Held]>>,
+    pub(super) held: Option<HeldGrants>,
 }
 
 impl From<UserId> for Person {

@@ -10,7 +10,7 @@ use crate::grant::GrantState;
 use crate::ids::{ClientName, GrantId, Sub, UserId};
 use crate::scopes::ScopeSet;
 use crate::secret::AccessToken;
-use crate::vault::{Grant, VaultError};
+use crate::vault::{FoundGrants, Grant, VaultError};
 
 /// Under what a narrowed token is held: a new sign-in makes a new token generation, and nobody looks
 /// for the tokens of the one before.
@@ -22,6 +22,14 @@ pub(super) struct Found<'h> {
     /// The scope set to narrow to; `None` for the whole grant.
     pub(super) narrow: Option<ScopeSet>,
     pub(super) token: Option<HandedToken>,
+}
+
+/// A person's grants as they are held in memory.
+#[derive(Clone, Debug)]
+pub(super) struct HeldGrants {
+    pub(super) sound: Arc<[Held]>,
+    /// There is another one whose row is damaged, so that nobody can tell which client's it is.
+    damage: Option<VaultError>,
 }
 
 /// A grant as it is held in memory.
@@ -56,7 +64,7 @@ impl Held {
 
 impl Inner {
     /// A user's grants, from memory or else from the vault.
-    pub(super) async fn held(&self, user: UserId) -> Result<(Arc<[Held]>, TokenSource), TokenError> {
+    pub(super) async fn held(&self, user: UserId) -> Result<(HeldGrants, TokenSource), TokenError> {
         match self.users.get(&user) {
             Some(held) => Ok((held, TokenSource::Memory)),
             None => Ok((self.load_held(user).await?, TokenSource::Vault)),
@@ -66,7 +74,7 @@ impl Inner {
     /// The grant that a request means, if it may be used, and the token at hand for it.
     pub(super) fn find<'h>(
         &self,
-        held: &'h [Held],
+        held: &'h HeldGrants,
         request: &TokenRequest<'_>,
         source: TokenSource,
     ) -> Result<Found<'h>, TokenError> {
@@ -86,24 +94,32 @@ impl Inner {
         Ok(Found { grant, narrow, token })
     }
 
-    pub(super) async fn load_held(&self, user: UserId) -> Result<Arc<[Held]>, TokenError> {
+    pub(super) async fn load_held(&self, user: UserId) -> Result<HeldGrants, TokenError> {
         let ticket = self.users.ticket();
-        let grants = self.vault.load_grants_of(user).await?;
-        Ok(self.keep(user, &grants, ticket)?)
+        let found = self.vault.load_grants_of(user).await?;
+        Ok(self.keep(user, &found, ticket)?)
     }
 
     /// Whoever is known has a grant.
     pub(super) async fn load_person(&self, sub: &Sub) -> Result<Person, ResolveError> {
         let ticket = self.users.ticket();
-        let grants = self.vault.load_grants_by_sub(sub).await?;
-        let id = grants.first().ok_or(ResolveError::NotFound)?.user;
-        let held = self.keep(id, &grants, ticket)?;
+        let found = self.vault.load_grants_by_sub(sub).await?;
+        let id = match found.sound.first() {
+            Some(grant) => grant.user,
+            // Who they are can still be told, to be shown or forgotten.
+            None if !found.damaged.is_empty() => {
+                let id = self.vault.find_user_by_sub(sub).await?;
+                return Ok(id.ok_or(ResolveError::NotFound)?.into());
+            }
+            None => return Err(ResolveError::NotFound),
+        };
+        let held = self.keep(id, &found, ticket)?;
         Ok(Person { id, held: Some(held) })
     }
 
-    fn keep(&self, user: UserId, grants: &[Grant], ticket: Ticket) -> Result<Arc<[Held]>, VaultError> {
-        let held: Arc<[Held]> =
-            grants.iter().map(|grant| self.hold(grant)).collect::<Result<Vec<_>, _>>()?.into();
+    fn keep(&self, user: UserId, found: &FoundGrants, ticket: Ticket) -> Result<HeldGrants, VaultError> {
+        let sound = found.sound.iter().map(|grant| self.hold(grant)).collect::<Result<Vec<_>, _>>()?;
+        let held = HeldGrants { sound: sound.into(), damage: found.damage() };
         self.users.fill(user, held.clone(), ticket);
         Ok(held)
     }
@@ -134,7 +150,7 @@ impl Inner {
     /// The one grant that a request means.
     pub(super) fn select<'h>(
         &self,
-        held: &'h [Held],
+        held: &'h HeldGrants,
         request: &TokenRequest<'_>,
     ) -> Result<&'h Held, TokenError> {
         if let Some(client) = request.client
@@ -146,7 +162,13 @@ impl Inner {
             request.reach.includes(grant.client.as_ref())
                 && request.client.is_none_or(|client| grant.client.as_ref() == Some(client))
         };
-        let mut found: Vec<&Held> = held.iter().filter(within).collect();
+        let mut found: Vec<&Held> = held.sound.iter().filter(within).collect();
+        // A client has one grant of a person. Unless a sound one was named, the damaged one may be meant.
+        if let Some(damage) = &held.damage
+            && (request.client.is_none() || found.is_empty())
+        {
+            return Err(damage.clone().into());
+        }
         // What is being forgotten, left-overs of removed clients, and grants that lack what is asked for
         // give way to others.
         for prefer in [

@@ -22,7 +22,7 @@ impl Inner {
     /// The person's other grants to the same Google project that are to stay.
     pub(super) async fn others_of_project(&self, grant: &Grant) -> Result<Vec<Grant>, UsersError> {
         // A damaged row must not keep the others from being forgotten.
-        let (mut others, _) = self.vault.sort_grants_of(grant.user).await?;
+        let mut others = self.vault.load_grants_of(grant.user).await?.sound;
         others.retain(|other| {
             other.id != grant.id
                 && other.client_id.project() == grant.client_id.project()

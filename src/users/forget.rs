@@ -14,7 +14,7 @@ use crate::events::{Actor, Kind, NewEvent};
 use crate::grant::{GrantEvent, GrantState};
 use crate::ids::{ClientName, GrantId, UserId, UserRef};
 use crate::mirror::MirrorError;
-use crate::vault::{Grant, GrantChange, LinkedPerson, VaultError};
+use crate::vault::{FoundGrants, Grant, GrantChange, LinkedPerson, VaultError};
 
 /// How long a revocation is tried while Google is down: a day.
 const REVOKE_FOR: i64 = 86_400;
@@ -193,7 +193,7 @@ impl Inner {
             Some(name) => Some(self.config.client(name).ok_or(UsersError::UnknownClient)?),
             None => None,
         };
-        let (sound, mut damaged) = self.vault.sort_grants_of(user).await?;
+        let FoundGrants { sound, mut damaged } = self.vault.load_grants_of(user).await?;
         let (chosen, others): (Vec<Grant>, Vec<Grant>) = sound
             .into_iter()
             .partition(|grant| client.is_none_or(|client| client.client_id == grant.client_id));

@@ -8,7 +8,7 @@ use crate::grant::GrantState;
 use crate::ids::{ClientName, Email, OAuthClientId, Sub, UserId};
 use crate::scopes::{ScopeInWords, ScopeSet};
 use crate::tokens::Reach;
-use crate::vault::{Grant, User, VaultError};
+use crate::vault::{FoundGrants, Grant, User, VaultError};
 
 /// Rows looked at for one page at the most, so that a filter that matches few people does not read a
 /// whole vault in one request. A page may then be short, or empty with a `next`.
@@ -121,7 +121,7 @@ impl Users {
     pub async fn show(&self, user: UserId, reach: &Reach) -> Result<UserView, UsersError> {
         let inner = &self.0;
         let user = inner.vault.load_user(user).await?.ok_or(UsersError::NotFound)?;
-        let (grants, damaged) = inner.vault.sort_grants_of(user.id).await?;
+        let FoundGrants { sound: grants, damaged } = inner.vault.load_grants_of(user.id).await?;
         let mut view = inner.view(user, &grants, damaged.len(), reach).ok_or(UsersError::NotFound)?;
         for shown in &mut view.grants {
             let of_client = |grant: &&Grant| grant.client_id == shown.client_id;
@@ -205,11 +205,11 @@ impl Inner {
         reach: &Reach,
     ) -> Result<(), UsersError> {
         let whole = match user {
-            Ok(user) => self.vault.sort_grants_of(user.id).await.map(|sorted| (user, sorted)),
+            Ok(user) => self.vault.load_grants_of(user.id).await.map(|found| (user, found)),
             Err(error) => Err(error),
         };
         match whole {
-            Ok((user, (grants, damaged))) => {
+            Ok((user, FoundGrants { sound: grants, damaged })) => {
                 for grant in &damaged {
                     tracing::error!(grant = grant.0, "a damaged grant cannot be shown");
                 }

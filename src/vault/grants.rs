@@ -7,6 +7,7 @@ mod row;
 
 use rusqlite::Connection;
 
+pub use self::load::FoundGrants;
 pub use self::need::GrantsInNeed;
 
 use self::refresh_hashes::DoubleHashes;

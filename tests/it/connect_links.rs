@@ -6,7 +6,7 @@ use locum::api_keys::{Action, NewApiKey};
 use locum::events::Actor;
 use locum::scopes::ScopeSet;
 use locum::users::Revoke;
-use locum::vault::UserBinding;
+use locum::vault::{FoundGrants, UserBinding};
 use serde_json::{Value, json};
 
 use crate::browser::{Answer, Browser, WebLocum};
@@ -166,7 +166,8 @@ async fn a_known_person_is_asked_for_what_is_missing_only() {
     let back = browser.consent(&google, &alice, &Answer::Only(&[CALENDAR])).await;
     assert_eq!(browser.get(back.as_str()).await.title(), "You are connected");
     let user = web.locum.state.vault.find_user_by_sub(&alice.sub).await.expect("readable").expect("known");
-    let grants = web.locum.state.vault.load_grants_of(user).await.expect("readable");
+    let grants =
+        web.locum.state.vault.load_grants_of(user).await.and_then(FoundGrants::whole).expect("readable");
     assert_eq!(grants[0].scopes, ScopeSet::parse(&format!("{SCOPES} {CALENDAR}")), "the union");
 
     // What Google ended is asked for as a whole, and anew.

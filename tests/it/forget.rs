@@ -9,7 +9,7 @@ use locum::ids::UserRef;
 use locum::sessions::SessionError;
 use locum::sign_in::SignInError;
 use locum::tokens::{Reach, ResolveError, TokenError};
-use locum::users::{Revoke, UserFilter, UsersError};
+use locum::users::{Revoke, UsersError};
 use serde_json::json;
 
 use crate::harness::{TestLocum, client};
@@ -20,7 +20,7 @@ pub async fn two_clients() -> TestLocum {
 }
 
 /// The seeded client, as "main", and more of its project.
-async fn with_clients(more: &[&str]) -> TestLocum {
+pub async fn with_clients(more: &[&str]) -> TestLocum {
     let locum = TestLocum::start().await;
     let main = locum.seeded.web.clone();
     let others = more.iter().map(|name| {
@@ -250,83 +250,4 @@ async fn a_token_that_was_dead_already_ends_nobody_else() {
         locum.state.users.forget(user, Some(&main), Revoke::Project, &Actor::locum()).await.expect("known");
     assert!(forgotten.also_ended.is_empty(), "Google had nothing left to revoke by it");
     assert!(locum.token_of(user, "second").await.is_ok());
-}
-
-/// A locum in whose vault the grants with these clients were altered behind its back.
-async fn with_damaged(locum: TestLocum, clients: &[&str]) -> TestLocum {
-    locum.state.vault.close().await;
-    let file = rusqlite::Connection::open(locum.state.vault.path()).expect("the file");
-    for name in clients {
-        let id = locum.state.config.client(&client(name)).expect("configured").client_id.clone();
-        let edit = "UPDATE grants SET scopes = scopes || ' more' WHERE client_id = ?";
-        assert_eq!(file.execute(edit, [id.as_str()]), Ok(1), "{name}");
-    }
-    drop(file);
-    locum.restart().await
-}
-
-#[actix_web::test]
-async fn a_person_whose_only_grant_is_damaged_can_be_forgotten() {
-    let locum = TestLocum::start().await;
-    let user = locum.connect(locum.alice()).await;
-    let locum = with_damaged(locum, &["main"]).await;
-    let name = UserRef::Sub(locum.alice().sub.clone());
-    assert_eq!(locum.state.tokens.resolve(&name).await.expect("still found").id, user);
-    let users = &locum.state.users;
-    let shown = users.show(user, &Reach::EVERYTHING).await.expect("can be told");
-    assert_eq!((shown.damaged, shown.grants.len()), (1, 0));
-    let page = users.list(None, 10, &UserFilter::default(), &Reach::EVERYTHING).await.expect("a page");
-    assert_eq!((page.damaged, page.users.len(), page.users[0].damaged), (1, 1, 1));
-    let preview = users.preview_forget(user, None, Revoke::Auto).await.expect("known");
-    assert_eq!((preview.would_delete_damaged, preview.would_revoke), (1, false));
-    // Which client it was for nobody can tell.
-    let named = users.forget(user, Some(&client("main")), Revoke::Auto, &Actor::locum()).await;
-    assert_eq!(named.expect_err("not by its client"), UsersError::NotFound);
-
-    let done = users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("forgotten");
-    assert_eq!((done.damaged, done.forgotten, done.revoked, done.pending), (1, vec![], false, false));
-    assert_eq!(locum.state.vault.count_users().await, Ok(0));
-    assert_eq!(locum.state.tokens.resolve(&name).await.expect_err("gone"), ResolveError::NotFound);
-    // And may come again.
-    locum.connect(locum.alice()).await;
-    assert_eq!(locum.state.vault.count_users().await, Ok(1));
-}
-
-#[actix_web::test]
-async fn beside_a_damaged_grant_the_sound_one_is_revoked_and_forgotten() {
-    let locum = two_clients().await;
-    let user = connect_to(&locum, "main").await;
-    connect_to(&locum, "second").await;
-    let locum = with_damaged(locum, &["second"]).await;
-    let done = locum.state.users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("forgotten");
-    assert_eq!((done.damaged, done.forgotten, done.revoked), (1, vec!["main".to_owned()], true));
-    assert_eq!(locum.state.vault.count_users().await, Ok(0));
-}
-
-#[actix_web::test]
-async fn a_grant_beside_a_damaged_one_is_forgotten_by_its_client() {
-    let locum = two_clients().await;
-    let user = connect_to(&locum, "main").await;
-    connect_to(&locum, "second").await;
-    let locum = with_damaged(locum, &["second"]).await;
-    let users = &locum.state.users;
-    let done =
-        users.forget(user, Some(&client("main")), Revoke::No, &Actor::locum()).await.expect("forgotten");
-    assert_eq!((done.damaged, done.forgotten), (0, vec!["main".to_owned()]));
-    assert_eq!(locum.state.vault.count_users().await, Ok(1), "the damaged one is left for a backup");
-}
-
-#[actix_web::test]
-async fn a_damaged_grant_hides_no_sound_one_that_ends_with_a_revocation() {
-    let locum = with_clients(&["second", "third"]).await;
-    let user = connect_to(&locum, "main").await;
-    connect_to(&locum, "second").await;
-    connect_to(&locum, "third").await;
-    let locum = with_damaged(locum, &["third"]).await;
-    let users = &locum.state.users;
-    let main = client("main");
-    let done = users.forget(user, Some(&main), Revoke::Project, &Actor::locum()).await.expect("forgotten");
-    assert_eq!((done.revoked, done.also_ended), (true, vec!["second".to_owned()]));
-    let shown = users.show(user, &Reach::EVERYTHING).await.expect("can be told");
-    assert_eq!((shown.grants[0].state.as_str(), shown.damaged), ("dead", 1));
 }

@@ -9,6 +9,7 @@ mod cli_help;
 mod connect_again;
 mod connect_links;
 mod connect_own;
+mod damage;
 mod dashboard;
 mod disk;
 mod docs;

@@ -16,7 +16,7 @@ use locum::secret::{AccessToken, ClientSecret, RefreshToken};
 use locum::sign_in::SignInError;
 use locum::tokens::{HandedToken, Reach, TokenError, TokenRequest};
 use locum::users::{Revoke, UsersError};
-use locum::vault::Grant;
+use locum::vault::{FoundGrants, Grant};
 use ring::digest::{SHA256, digest};
 
 use crate::harness::{SCOPES, TestLocum, client, request};
@@ -142,7 +142,14 @@ impl Run {
     async fn grant(&self, pair: Pair) -> Option<Grant> {
         let user =
             self.locum.state.vault.find_user_by_sub(&self.subs[pair.0]).await.expect("the vault works")?;
-        let grants = self.locum.state.vault.load_grants_of(user).await.expect("the vault works");
+        let grants = self
+            .locum
+            .state
+            .vault
+            .load_grants_of(user)
+            .await
+            .and_then(FoundGrants::whole)
+            .expect("the vault works");
         grants.into_iter().find(|grant| grant.client_id == self.clients[pair.1])
     }
 

@@ -10,7 +10,9 @@ use locum::scopes::ScopeSet;
 use locum::secret::{AccessToken, RefreshToken};
 use locum::tokens::Reach;
 use locum::users::{PeoplePage, PeopleQuery, PeopleSort, UserFilter, UserView, UsersError};
-use locum::vault::{AccessChange, Grant, GrantChange, NewConnection, NewGrant, Profile, RefreshChange};
+use locum::vault::{
+    AccessChange, FoundGrants, Grant, GrantChange, NewConnection, NewGrant, Profile, RefreshChange,
+};
 
 use crate::harness::{TestLocum, client};
 
@@ -74,7 +76,7 @@ async fn connect(locum: &TestLocum, profile: Profile, client_id: &OAuthClientId)
 }
 
 async fn grants(locum: &TestLocum, user: UserId) -> Vec<Grant> {
-    locum.state.vault.load_grants_of(user).await.expect("the vault")
+    locum.state.vault.load_grants_of(user).await.and_then(FoundGrants::whole).expect("the vault")
 }
 
 async fn everybody(locum: &TestLocum) -> Vec<(UserView, UserId)> {

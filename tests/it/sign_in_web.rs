@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use locum::emulator::{CodeRequest, Endpoint, Fault};
 use locum::events::Actor;
 use locum::ids::UserRef;
+use locum::vault::FoundGrants;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -156,7 +157,14 @@ async fn what_was_not_ticked_is_named_and_can_be_asked_for_again() {
     let seen = browser.get(back.as_str()).await;
     assert_eq!(seen.title(), "You are connected");
     let user = web.locum.state.tokens.resolve(&UserRef::Sub(web.locum.alice().sub.clone())).await;
-    let grants = web.locum.state.vault.load_grants_of(user.expect("known").id).await.expect("readable");
+    let grants = web
+        .locum
+        .state
+        .vault
+        .load_grants_of(user.expect("known").id)
+        .await
+        .and_then(FoundGrants::whole)
+        .expect("readable");
     assert_eq!(grants[0].scopes, locum::scopes::ScopeSet::parse(SCOPES));
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::secret::{AuthorizationCode, SecretText};
+use crate::secret::{self, AuthorizationCode, SecretText};
 
 /// The head of a request; a code's address has some 500 bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -68,7 +68,7 @@ async fn answer(mut connection: TcpStream, state: &SecretText) -> Option<CameBac
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         let mut piece = [0; 2048];
         let read = connection.read(&mut piece).await.ok().filter(|read| *read > 0)?;
-        head.extend_from_slice(&piece[..read]);
+        secret::append(&mut head, &piece[..read]);
         if head.len() > MAX_HEAD {
             return None;
         }

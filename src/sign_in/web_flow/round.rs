@@ -62,9 +62,9 @@ impl Inner {
 
     async fn grant_of(&self, person: &NamedPerson, client: &Client) -> Result<Option<Grant>, WebError> {
         let grants = match person {
-            NamedPerson::Sub(sub, _) => self.vault.load_grants_by_sub(sub).await?,
+            NamedPerson::Sub(sub, _) => self.vault.load_grants_by_sub(sub).await?.whole()?,
             NamedPerson::Email(email) => match self.vault.find_users_by_email(email).await?.as_slice() {
-                [only] => self.vault.load_grants_of(*only).await?,
+                [only] => self.vault.load_grants_of(*only).await?.whole()?,
                 _ => Vec::new(),
             },
         };

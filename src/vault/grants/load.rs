@@ -7,10 +7,47 @@ use super::super::records::Records;
 use super::super::rows::Cluster;
 use super::super::{Vault, VaultError, sql};
 use super::row::{day, select_grants};
-use super::{ACCESS_TOKEN, Grant, GrantCounts, REFRESH_TOKEN, place};
+use super::{ACCESS_TOKEN, Grant, GrantCounts, REFRESH_TOKEN, TABLE, place};
 use crate::clock::Timestamp;
 use crate::grant::GrantState;
 use crate::ids::{GrantId, OAuthClientId, Sub, UserId};
+
+/// The grants that a look-up found, told apart by whether they can be relied on.
+#[derive(Clone, Debug, Default)]
+pub struct FoundGrants {
+    /// Those that match their seals.
+    pub sound: Vec<Grant>,
+    /// The rows that do not: whose client's they are nobody can tell.
+    pub damaged: Vec<GrantId>,
+}
+
+impl FoundGrants {
+    /// All of them, for who cannot do with less.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`] when a row is.
+    pub fn whole(self) -> Result<Vec<Grant>, VaultError> {
+        self.damage().map_or(Ok(self.sound), Err)
+    }
+
+    /// The damage to the first damaged row, if there is one.
+    pub fn damage(&self) -> Option<VaultError> {
+        self.damaged.first().map(|id| VaultError::damaged(TABLE, id.0))
+    }
+
+    /// The sound ones; the others are logged.
+    pub(super) fn sound(self) -> Vec<Grant> {
+        for id in self.damaged {
+            tracing::error!(damage = %VaultError::damaged(TABLE, id.0), "a grant was left out");
+        }
+        self.sound
+    }
+
+    fn by_client(mut self) -> Self {
+        self.sound.sort_by(|one, other| one.client_id.cmp(&other.client_id));
+        self
+    }
+}
 
 impl Vault {
     /// One grant.
@@ -31,44 +68,27 @@ impl Vault {
     /// Every grant of a user, in the order of the clients' ids.
     ///
     /// # Errors
-    /// When the vault cannot be read or a row is damaged.
-    pub async fn load_grants_of(&self, user: UserId) -> Result<Vec<Grant>, VaultError> {
-        self.read(|conn| self.0.records.read_grants_of(conn, user))
-    }
-
-    /// As [`Vault::load_grants_of`], with the ids of damaged rows beside the sound ones.
-    ///
-    /// # Errors
     /// When the vault cannot be read.
-    pub async fn sort_grants_of(&self, user: UserId) -> Result<(Vec<Grant>, Vec<GrantId>), VaultError> {
-        let (mut sound, mut damaged) = (Vec::new(), Vec::new());
-        for grant in self.read(|conn| self.0.records.select_grants_of(conn, user))? {
-            match grant {
-                Ok(grant) => sound.push(grant),
-                Err(VaultError::Damaged { row, .. }) => damaged.push(GrantId(row)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((sound, damaged))
+    pub async fn load_grants_of(&self, user: UserId) -> Result<FoundGrants, VaultError> {
+        self.read(|conn| self.0.records.read_grants_of(conn, user))
     }
 
     /// Every grant of the person with this `sub`, in the order of the clients' ids, by one look-up:
     /// whoever is known has a grant. Nothing is opened.
     ///
     /// # Errors
-    /// When the vault cannot be read or a row is damaged.
-    pub async fn load_grants_by_sub(&self, sub: &Sub) -> Result<Vec<Grant>, VaultError> {
+    /// When the vault cannot be read.
+    pub async fn load_grants_by_sub(&self, sub: &Sub) -> Result<FoundGrants, VaultError> {
         let lookup = self.0.records.sub_lookup(sub);
         let cluster = Cluster::of_lookup(&lookup);
-        let mut grants = self.read(|conn| {
-            self.0.records.select_grants(
+        self.read(|conn| {
+            let found = self.0.records.select_grants(
                 conn,
                 select_grants!("NOT INDEXED WHERE id BETWEEN ? AND ? AND sub_lookup = ?"),
                 params![cluster.first(), cluster.last(), lookup],
-            )
-        })?;
-        sort_by_client(&mut grants);
-        grants.into_iter().collect()
+            )?;
+            Ok(found.by_client())
+        })
     }
 
     /// A client's active grants that Google last saw before `before`, longest idle (in days) first.
@@ -92,7 +112,7 @@ impl Vault {
                 params![client.as_str(), day(before), before.unix(), to_limit(limit)],
             )
         })
-        .map(sound)
+        .map(FoundGrants::sound)
     }
 
     /// Grants on their way out, to be revoked at Google and deleted. Damaged rows are logged and left
@@ -105,7 +125,7 @@ impl Vault {
             let statement = select_grants!("WHERE state = 'revoking' LIMIT ?");
             self.0.records.select_grants(conn, statement, [to_limit(limit)])
         })
-        .map(sound)
+        .map(FoundGrants::sound)
     }
 
     /// How many grants stand where. Reads an index, some 50 ms for a million grants.
@@ -171,29 +191,20 @@ impl Records {
         &self,
         conn: &Connection,
         user: UserId,
-    ) -> Result<Vec<Grant>, VaultError> {
-        self.select_grants_of(conn, user)?.into_iter().collect()
-    }
-
-    fn select_grants_of(
-        &self,
-        conn: &Connection,
-        user: UserId,
-    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
+    ) -> Result<FoundGrants, VaultError> {
         let cluster = Cluster::of_row(user.0);
-        let mut grants = self.select_grants(
+        let found = self.select_grants(
             conn,
             select_grants!("NOT INDEXED WHERE id BETWEEN ? AND ? AND user_id = ?"),
             [cluster.first(), cluster.last(), user.0],
         )?;
-        sort_by_client(&mut grants);
-        Ok(grants)
+        Ok(found.by_client())
     }
 
     /// Whether the row is there and does not match its seal.
     pub(in super::super) fn is_damaged(&self, conn: &Connection, id: GrantId) -> Result<bool, VaultError> {
         let found = self.select_grants(conn, select_grants!("WHERE id = ?"), [id.0])?;
-        Ok(found.iter().any(|grant| matches!(grant, Err(VaultError::Damaged { .. }))))
+        Ok(!found.damaged.is_empty())
     }
 
     pub(super) fn select_grants(
@@ -201,22 +212,19 @@ impl Records {
         conn: &Connection,
         statement: &str,
         arguments: impl rusqlite::Params,
-    ) -> Result<Vec<Result<Grant, VaultError>>, VaultError> {
+    ) -> Result<FoundGrants, VaultError> {
         let mut statement = conn.prepare_cached(statement).map_err(sql)?;
-        let rows = statement.query_map(arguments, |row| Grant::from_sql(row, &self.keys)).map_err(sql)?;
-        rows.map(|row| row.map_err(sql)).collect()
+        let mut rows = statement.query(arguments).map_err(sql)?;
+        let mut found = FoundGrants::default();
+        while let Some(row) = rows.next().map_err(sql)? {
+            match Grant::from_sql(row, &self.keys).map_err(sql)? {
+                Ok(grant) => found.sound.push(grant),
+                Err(VaultError::Damaged { row, .. }) => found.damaged.push(GrantId(row)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
-}
-
-/// Damaged rows first: nothing in them can be relied on.
-fn sort_by_client(grants: &mut [Result<Grant, VaultError>]) {
-    let client = |grant: &Result<Grant, VaultError>| grant.as_ref().ok().map(|grant| grant.client_id.clone());
-    grants.sort_by_cached_key(client);
-}
-
-pub(super) fn sound(grants: Vec<Result<Grant, VaultError>>) -> Vec<Grant> {
-    let log = |damage: &VaultError| tracing::error!(%damage, "a grant was left out");
-    grants.into_iter().filter_map(|grant| grant.inspect_err(log).ok()).collect()
 }
 
 pub(super) fn to_limit(limit: usize) -> i64 {

@@ -42,16 +42,17 @@ impl Vault {
             let mut found = GrantsInNeed::default();
             for client in clients.iter().map(OAuthClientId::as_str) {
                 for state in ["needs_consent", "dead", "blocked", "suspended"] {
-                    found.troubled.extend(super::load::sound(self.0.records.select_grants(
+                    let troubled = self.0.records.select_grants(
                         conn,
                         select_grants!(
                             "INDEXED BY grants_by_state WHERE state = ? AND client_id = ? \
                              ORDER BY since DESC, id LIMIT ?"
                         ),
                         params![state, client, limit],
-                    )?));
+                    )?;
+                    found.troubled.extend(troubled.sound());
                 }
-                found.ending.extend(super::load::sound(self.0.records.select_grants(
+                let ending = self.0.records.select_grants(
                     conn,
                     select_grants!(
                         "INDEXED BY grants_by_expiry WHERE refresh_expires_at IS NOT NULL \
@@ -59,7 +60,8 @@ impl Vault {
                          ORDER BY refresh_expires_at, id LIMIT ?"
                     ),
                     params![ends_before.unix(), client, limit],
-                )?));
+                )?;
+                found.ending.extend(ending.sound());
                 found.ending_total += conn
                     .prepare_cached(
                         "SELECT count(*) FROM grants INDEXED BY grants_by_expiry \

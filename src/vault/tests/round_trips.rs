@@ -55,8 +55,10 @@ async fn the_same_person_again_keeps_rows_and_token() {
     };
     let again = connect_as(&vault, again).await.expect("connects");
     assert_eq!((again.user.id, again.grant.id), (first.user.id, first.grant.id));
-    let (user, grants) =
-        (user(&vault, 1).await, vault.load_grants_of(first.user.id).await.expect("readable"));
+    let (user, grants) = (
+        user(&vault, 1).await,
+        vault.load_grants_of(first.user.id).await.and_then(FoundGrants::whole).expect("readable"),
+    );
     assert_eq!(user.profile.name.as_deref(), Some("Married"));
     assert_eq!(user.created_at, START);
     let [grant] = grants.as_slice() else { panic!("one grant") };
@@ -130,7 +132,7 @@ async fn a_second_client_is_a_second_grant() {
         ..newcomer(1)
     };
     connect_as(&vault, second).await.expect("connects");
-    let grants = vault.load_grants_of(first.user.id).await.expect("readable");
+    let grants = vault.load_grants_of(first.user.id).await.and_then(FoundGrants::whole).expect("readable");
     let clients: Vec<_> = grants.iter().map(|grant| grant.client_id.as_str()).collect();
     assert_eq!(clients, [CLIENT, OTHER_CLIENT]);
 }

@@ -141,7 +141,7 @@ async fn furnished_as_ever(vault: &Vault) {
         let user = vault.load_user(id).await.expect("readable").expect("there");
         assert!(user.profile == profile(n));
         assert_eq!((user.session_epoch, user.created_at), (0, START));
-        let grants = vault.load_grants_of(id).await.expect("sound");
+        let grants = vault.load_grants_of(id).await.and_then(FoundGrants::whole).expect("sound");
         let expected: &[(&str, usize)] =
             if n == 0 { &[(CLIENT, 0), (OTHER_CLIENT, 10)] } else { &[(CLIENT, n)] };
         assert_eq!(grants.len(), expected.len());

@@ -152,7 +152,7 @@ impl Records {
         lookup: &[u8; 32],
     ) -> Result<Option<WholePerson>, VaultError> {
         let Some(row) = Self::read_user_row(conn, lookup)? else { return Ok(None) };
-        let grants = self.read_grants_of(conn, UserId(row.id))?;
+        let grants = self.read_grants_of(conn, UserId(row.id))?.whole()?;
         Ok(Some((row.open(&self.keys)?, grants)))
     }
 
@@ -165,7 +165,7 @@ impl Records {
     ) -> Result<ReadPerson, VaultError> {
         let whole = row
             .and_then(|row| row.open(&self.keys))
-            .and_then(|user| Ok((user, self.read_grants_of(conn, id)?)));
+            .and_then(|user| Ok((user, self.read_grants_of(conn, id)?.whole()?)));
         match whole {
             Err(error @ VaultError::Damaged { .. }) => Ok(Err(error)),
             Err(error) => Err(error),
