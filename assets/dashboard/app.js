@@ -165,7 +165,7 @@ function App() {
     <${Header} onProblem=${setProblem} />
     <${Navigation} page=${place.page} />
     <main id="main" ref=${main} tabIndex="-1" data-page=${place.page.name}
-      data-ready=${readyKey === partKey ? '' : undefined}>
+      data-ready=${readyKey === partKey ? partKey : undefined}>
       <${Banner} />
       <${Failure} problem=${problem} />
       <${ReadinessProvider} value=${setPartReady}>

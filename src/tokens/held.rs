@@ -28,8 +28,9 @@ pub(super) struct Found<'h> {
 #[derive(Clone, Debug)]
 pub(super) struct HeldGrants {
     pub(super) sound: Arc<[Held]>,
-    /// There is another one whose row is damaged, so that nobody can tell which client's it is.
-    damage: Option<VaultError>,
+    /// There is another one whose row is damaged, so that nobody can tell which client's it is. Boxed, since
+    /// memory holds one of these for each person.
+    damage: Option<Box<VaultError>>,
 }
 
 /// A grant as it is held in memory.
@@ -119,7 +120,7 @@ impl Inner {
 
     fn keep(&self, user: UserId, found: &FoundGrants, ticket: Ticket) -> Result<HeldGrants, VaultError> {
         let sound = found.sound.iter().map(|grant| self.hold(grant)).collect::<Result<Vec<_>, _>>()?;
-        let held = HeldGrants { sound: sound.into(), damage: found.damage() };
+        let held = HeldGrants { sound: sound.into(), damage: found.damage().map(Box::new) };
         self.users.fill(user, held.clone(), ticket);
         Ok(held)
     }
@@ -167,7 +168,7 @@ impl Inner {
         if let Some(damage) = &held.damage
             && (request.client.is_none() || found.is_empty())
         {
-            return Err(damage.clone().into());
+            return Err(damage.as_ref().clone().into());
         }
         // What is being forgotten, left-overs of removed clients, and grants that lack what is asked for
         // give way to others.

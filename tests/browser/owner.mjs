@@ -26,8 +26,10 @@ export async function turn(page, name) {
 
 /** Goes to a person's page, or one of its tabs. */
 export async function visitPerson(page, site, id, tab = '') {
-  await page.goto(`${site.base}/#/people/${id}${tab && `/${tab}`}`);
-  await ready(page, 'person');
+  const part = `${id}${tab && `/${tab}`}`;
+  await page.goto(`${site.base}/#/people/${part}`);
+  // Not the tab that was shown before.
+  await page.locator(`main[data-ready="person/${part}"]`).waitFor();
 }
 
 /** The dialog that is open, which is the only one, and the one that holds the focus. */
