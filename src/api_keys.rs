@@ -213,6 +213,16 @@ impl ApiKey {
             || self.hosts.is_some()
     }
 
+    /// Whether this key may have been made in the place of `other`.
+    fn succeeds(&self, other: &Self) -> bool {
+        self.created_at >= other.created_at
+            && self.name == other.name
+            && self.actions == other.actions
+            && self.users == other.users
+            && self.reach == other.reach
+            && self.hosts == other.hosts
+    }
+
     /// When the key was last shown, as far as is known.
     pub fn last_used_at(&self) -> Option<Timestamp> {
         match self.last_used.seen.load(Ordering::Relaxed) {
@@ -231,6 +241,17 @@ impl ApiKey {
             None
         }
     }
+}
+
+/// What came of a rotation.
+#[derive(Debug)]
+pub struct Rotated {
+    /// The new key.
+    pub new: Arc<ApiKey>,
+    /// Its text, which can be shown now and never again.
+    pub plain: PlainApiKey,
+    /// The old one, with the end that it has now.
+    pub old: Arc<ApiKey>,
 }
 
 /// Every API key of one vault. Cheap to clone.
@@ -395,15 +416,12 @@ impl ApiKeys {
     }
 
     /// Replaces a key by a new one of the same name, actions and bindings, which lives as long as the
-    /// old one was made to live. The old one ends after `overlap`, or at its own end if that is sooner.
+    /// old one was made to live. The old one ends after `overlap`, or at its own end if that is sooner, and
+    /// is returned as it is then.
     ///
     /// # Errors
     /// [`ApiKeysError::NotFound`], [`ApiKeysError::Ended`] or the vault's.
-    pub async fn rotate(
-        &self,
-        id: &ApiKeyId,
-        overlap: Duration,
-    ) -> Result<(Arc<ApiKey>, PlainApiKey), ApiKeysError> {
+    pub async fn rotate(&self, id: &ApiKeyId, overlap: Duration) -> Result<Rotated, ApiKeysError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let old = self.find(id).ok_or(ApiKeysError::NotFound)?;
@@ -411,7 +429,7 @@ impl ApiKeys {
             return Err(ApiKeysError::Ended);
         }
         // The new key first: a crash in between leaves two keys, not none.
-        let made = self
+        let (new, plain) = self
             .save(NewApiKey {
                 name: old.name.clone(),
                 actions: old.actions,
@@ -419,14 +437,25 @@ impl ApiKeys {
                 clients: old.reach.clients.clone(),
                 scopes: old.reach.scopes.clone(),
                 hosts: old.hosts.clone(),
-                expires_at: old.expires_at.map(|end| now.plus(end.since(old.created_at))),
+                expires_at: self.lifetime(&old).map(|seconds| now.plus(seconds)),
             })
             .await?;
         let end = now + overlap;
         let end = old.expires_at.map_or(end, |own| own.min(end));
         self.0.vault.end_api_key(id, Some(end), None).await?;
         self.reload().await?;
-        Ok(made)
+        let old = self.find(id).ok_or(ApiKeysError::NotFound)?;
+        Ok(Rotated { new, plain, old })
+    }
+
+    /// How many seconds a key was made to live; `None` for ever. A rotation brings a key's own end forward, so
+    /// that it is its successors who tell: they are of the same name and rights, and live as long as it should.
+    fn lifetime(&self, key: &ApiKey) -> Option<i64> {
+        let keys = self.0.keys.load();
+        let family = keys.in_order.iter().filter(|other| other.id == key.id || other.succeeds(key));
+        let lifetimes = family.map(|one| one.expires_at.map(|end| end.since(one.created_at)));
+        // `None` is the longest.
+        lifetimes.max_by_key(|lifetime| lifetime.unwrap_or(i64::MAX)).flatten()
     }
 
     /// Ends a key at once. Revoking a revoked key changes nothing.

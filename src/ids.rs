@@ -67,7 +67,7 @@ impl FromStr for Sub {
         match text.len() {
             0 => Err(InvalidId::new("a user id", "is empty")),
             1..=255 if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(Self(text.into())),
-            1..=255 => Err(InvalidId::new("a user id", "has a character outside printable ASCII")),
+            1..=255 => Err(InvalidId::new("a user id", "has a space or a character outside printable ASCII")),
             _ => Err(InvalidId::new("a user id", "is longer than 255 characters")),
         }
     }

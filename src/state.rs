@@ -252,6 +252,11 @@ impl AppState {
             async move { report("owner-sessions", sessions.upkeep_step().await) }
         });
         let state = self.clone();
+        self.lifecycle.job("check", A_MINUTE, A_SECOND, move || {
+            let users = state.users.clone();
+            async move { report("check", users.check_step().await) }
+        });
+        let state = self.clone();
         self.lifecycle.job("people", A_MINUTE, A_MINUTE, move || {
             state.users.forget_idle_directory();
             async {}

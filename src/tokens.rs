@@ -39,7 +39,7 @@ use self::held::{Found, Held, HeldGrants, NarrowKey};
 use self::pauses::Pauses;
 use self::refresher::Landed;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{Client, Config};
 use crate::events::{Actor, Events, Kind, NewEvent};
 use crate::google::{ClientFault, Google};
 use crate::ids::{ClientName, GrantId, OAuthClientId, UserId, UserRef};
@@ -255,6 +255,17 @@ impl Tokens {
             landed
         };
         inner.lifecycle.run(work).await.unwrap_or(Err(TokenError::Interrupted))
+    }
+
+    /// What Google said of a client at another call than a refresh: it refused the client, or took its
+    /// credentials. Refreshes have to know, and whoever looks after the client.
+    pub fn client_answered(&self, client: &Client, fault: Option<ClientFault>) {
+        match fault {
+            None => self.0.client_accepted(client),
+            // Said of a code of another client too.
+            Some(ClientFault::Unauthorized) => {}
+            Some(fault) => drop(self.0.client_refused(client, fault)),
+        }
     }
 
     /// The clients that Google refuses.

@@ -6,6 +6,7 @@
 //! again for a day; then the rows are deleted all the same.
 
 mod at_google;
+mod check;
 mod directory;
 mod forget;
 mod people;
@@ -13,11 +14,13 @@ mod view;
 
 use std::sync::Arc;
 
+pub use self::check::Checked;
 pub use self::directory::{PeopleQuery, PeopleSort};
 pub use self::forget::{ForgetPreview, Forgotten, Revoke};
 pub use self::people::PeoplePage;
 pub use self::view::{GrantDetail, GrantView, UserFilter, UserPage, UserView};
 
+use self::check::Check;
 use self::directory::Directory;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -35,6 +38,9 @@ pub enum UsersError {
     /// No such user or grant within the caller's reach.
     #[error("no such user or grant within reach")]
     NotFound,
+    /// The person has no grant with the client that was named.
+    #[error("no grant with this client")]
+    NoGrant,
     /// The configuration has no client of this name, and no grant belongs to a client of this id.
     #[error("unknown client")]
     UnknownClient,
@@ -74,6 +80,7 @@ struct Inner {
     clock: Clock,
     lifecycle: Lifecycle,
     directory: Directory,
+    check: Check,
 }
 
 /// What knows the people.
@@ -103,7 +110,6 @@ impl Users {
     /// Nothing is loaded.
     pub fn new(parts: UsersParts) -> Self {
         let UsersParts { config, vault, google, provider, tokens, mirrors, events, clock, lifecycle } = parts;
-        let directory = Directory::default();
         Self(Arc::new(Inner {
             config,
             vault,
@@ -114,7 +120,8 @@ impl Users {
             events,
             clock,
             lifecycle,
-            directory,
+            directory: Directory::default(),
+            check: Check::default(),
         }))
     }
 }

@@ -10,7 +10,6 @@ const ACTIONS = [
   ['tokens:read', 'Take access tokens'],
   ['users:read', 'See people and how their grants stand'],
   ['users:write', 'Refresh, make connect links, forget people'],
-  ['proxy', 'Have calls to Google carried without seeing a token'],
   ['app-data:read', 'Read people’s app data in Drive'],
   ['app-data:write', 'Write people’s app data, run mirrors'],
   ['events:read', 'Read this activity log'],
@@ -30,7 +29,6 @@ export function NewKeyDialog({ onClose, onMade }) {
   const [users, setUsers] = useState('');
   const [chosenClients, setChosenClients] = useState(new Set());
   const [scopes, setScopes] = useState(new Set());
-  const [hosts, setHosts] = useState('');
   const [lifetime, setLifetime] = useState('31536000');
   const [made, setMade] = useState(null);
 
@@ -43,7 +41,6 @@ export function NewKeyDialog({ onClose, onMade }) {
       users: everybody === 'all' ? 'all' : words(users),
       ...(chosenClients.size > 0 ? { clients: [...chosenClients] } : {}),
       ...(scopes.size > 0 ? { scopes: [...scopes] } : {}),
-      ...(words(hosts).length > 0 ? { hosts: words(hosts) } : {}),
       expires_in: lifetime === 'never' ? 'never' : Number(lifetime),
     },
   }));
@@ -94,10 +91,6 @@ export function NewKeyDialog({ onClose, onMade }) {
               chosen=${scopes}
             onChange=${setScopes} options=${known.map((scope) => [scope,
               html`<code>${shortScope(scope)}</code>`])} />`}
-          ${actions.has('proxy') && html`<${Field} label="Hosts"
-            hint="Google hosts that calls are carried to; empty for all that the configuration allows."
-            control=${(ids) => html`<input ...${ids} type="text" dir="ltr" placeholder="www.googleapis.com"
-              value=${hosts} onInput=${typed(setHosts)} />`} />`}
           <${Field} label="Good for" control=${(ids) => html`
             <${Select} ...${ids} value=${lifetime} onChange=${setLifetime} options=${LIFETIMES} />`} />
           <${Failure} problem=${clients.problem} retry=${clients.reload} />

@@ -126,7 +126,8 @@ async fn rotation_overlaps_and_keeps_the_bindings() {
     let bound = NewApiKey { users: UserBinding::Only(vec![UserId(5)]), ..new_key("a") };
     let (old, old_text) = keys.create(bound).await.expect("made");
     world.clock.set(NOW.plus(DAY));
-    let (new, new_text) = keys.rotate(&old.id, Duration::from_secs(3600)).await.expect("rotated");
+    let Rotated { new, plain: new_text, .. } =
+        keys.rotate(&old.id, Duration::from_secs(3600)).await.expect("rotated");
     assert_ne!(new.id, old.id);
     assert_eq!((&new.name, &new.users), (&old.name, &old.users));
     assert_eq!(new.expires_at, Some(NOW.plus(91 * DAY)));
@@ -134,6 +135,33 @@ async fn rotation_overlaps_and_keeps_the_bindings() {
     world.clock.advance(Duration::from_secs(3600));
     assert_eq!(keys.verify(&old_text.expose()).expect_err("over"), KeyRefused::Expired);
     assert!(keys.verify(&new_text.expose()).is_ok());
+}
+
+#[tokio::test]
+async fn a_second_rotation_lives_as_long_as_the_first() {
+    let world = World::new();
+    let vault = world.vault();
+    let keys = world.keys(&vault).await;
+    let ends = |end| NewApiKey { expires_at: end, ..new_key("a") };
+    for (made, lives) in [(Some(NOW.plus(90 * DAY)), Some(NOW.plus(91 * DAY))), (None, None)] {
+        world.clock.set(NOW);
+        let (old, _) = keys.create(ends(made)).await.expect("made");
+        world.clock.set(NOW.plus(DAY));
+        let day = Duration::from_secs(86_400);
+        let first = keys.rotate(&old.id, day).await.expect("rotated");
+        assert_eq!((first.new.expires_at, first.old.expires_at), (lives, Some(NOW.plus(2 * DAY))));
+        // The first answer was lost.
+        let second = keys.rotate(&old.id, 7 * day).await.expect("rotated");
+        assert_eq!(second.new.expires_at, lives);
+        assert_eq!(second.old.expires_at, first.old.expires_at, "no rotation puts an end off");
+    }
+    // Another key of the name, with other rights, is no successor.
+    let (bound, _) = keys
+        .create(NewApiKey { users: UserBinding::Only(vec![UserId(5)]), ..ends(Some(NOW.plus(9 * DAY))) })
+        .await
+        .expect("made");
+    let rotated = keys.rotate(&bound.id, Duration::ZERO).await.expect("rotated");
+    assert_eq!(rotated.new.expires_at, Some(NOW.plus(9 * DAY)));
 }
 
 #[tokio::test]
@@ -159,7 +187,7 @@ async fn a_key_that_was_rotated_ends_without_alarm() {
     let keys = world.keys(&vault).await;
     let ends = |days| NewApiKey { expires_at: Some(NOW.plus(days * DAY)), ..new_key("a") };
     let (old, _) = keys.create(ends(90)).await.expect("made");
-    let (new, _) = keys.rotate(&old.id, Duration::from_secs(60)).await.expect("rotated");
+    let new = keys.rotate(&old.id, Duration::from_secs(60)).await.expect("rotated").new;
     let told: Vec<_> = keys.expiring().into_iter().map(|(key, end)| (key.id.clone(), end)).collect();
     assert_eq!(told, [(new.id.clone(), NOW.plus(90 * DAY))]);
     keys.revoke(&new.id).await.expect("revoked");

@@ -99,6 +99,11 @@ impl Admin {
         Ok(Self { outbound, client, local: None })
     }
 
+    /// Whether this is the running server, and not one that lives as long as the command.
+    pub(super) const fn is_running(&self) -> bool {
+        self.local.is_none()
+    }
+
     /// Ends the server of our own, if there is one. What it holds is safe on disk without it.
     pub(super) async fn leave(self) {
         // Its connections first: a stop waits for the open ones.
@@ -159,7 +164,7 @@ impl Request<'_> {
     pub(super) async fn send(self) -> Result<Value, Failure> {
         let answer = self.admin.outbound.send(self.builder).await.map_err(unanswered)?;
         if !(200..300).contains(&answer.status) {
-            return Err(problem::failure(answer.status, &answer.body));
+            return Err(problem::failure(answer.status, &answer.headers, &answer.body));
         }
         if answer.body.is_empty() {
             return Ok(Value::Null);
@@ -191,12 +196,12 @@ impl Request<'_> {
             .send()
             .await
             .map_err(|error| anyhow::anyhow!("the server did not answer: {}", error.without_url()))?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         if response.status().is_success() {
             return Ok(response);
         }
         let body = response.bytes().await.map_err(|error| anyhow::Error::from(error.without_url()))?;
-        Err(problem::failure(status, &body))
+        Err(problem::failure(status, &headers, &body))
     }
 }
 

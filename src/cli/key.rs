@@ -1,5 +1,6 @@
 //! `locum key`: API keys for back-end programs.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,7 +17,7 @@ use super::running::until_signalled;
 use super::{Context, Exit, Failure, output, words};
 use crate::api_keys::Action;
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{ApiKeyId, ClientName};
+use crate::ids::{ApiKeyId, ClientName, Sub};
 use crate::server::{KeyUsers, KeyView};
 
 #[derive(Debug, Subcommand)]
@@ -47,8 +48,8 @@ pub(super) enum KeyCommand {
 pub(super) struct Create {
     /// What you call it, such as the program's name
     name: String,
-    /// What it may do: tokens:read, users:read, users:write, proxy, app-data:read, app-data:write,
-    /// events:read, metrics:read, admin [repeat or separate by commas]
+    /// What it may do: tokens:read, users:read, users:write, app-data:read, app-data:write, events:read,
+    /// metrics:read, admin [repeat or separate by commas]
     #[arg(long, value_name = "ACTION", required = true, value_delimiter = ',', hide_possible_values = true)]
     allow: Vec<Action>,
     /// Whose grants it reaches: all, or people by e-mail address or user id [repeat or separate by commas]
@@ -60,22 +61,22 @@ pub(super) struct Create {
     /// The most its tokens may open [repeat or separate by commas]
     #[arg(long, value_name = "SCOPE", value_delimiter = ',')]
     scope: Vec<String>,
-    /// Only this Google host, for proxied calls [repeat or separate by commas]
-    #[arg(long, value_name = "HOST", value_delimiter = ',')]
-    host: Vec<String>,
     /// When it ends: a time such as 90d, or never
     #[arg(long, value_name = "TIME", default_value = "365d", value_parser = expiry)]
     expires: Expiry,
     /// Write the key to a new file that only you can read, instead of showing it
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Do nothing when a key of this name is in force
+    /// Do nothing when a key of this name and these rights is in force
     #[arg(long)]
     if_absent: bool,
 }
 
 /// The state of a key in force.
 const ACTIVE: &str = "active";
+
+/// Seconds that are more than a key may live: a hundred years and one second.
+const LONGER: i64 = 36_500 * 86_400 + 1;
 
 /// When a key ends.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,7 @@ fn expiry(text: &str) -> Result<Expiry, &'static str> {
         "never" => Ok(Expiry::Never),
         text => match words::duration(text)? {
             0 => Err("a key has to live for a while"),
+            LONGER.. => Err("at most 36500d, or never"),
             seconds => Ok(Expiry::In(seconds)),
         },
     }
@@ -100,11 +102,28 @@ struct KeyList {
     damaged: usize,
 }
 
+/// A person, as far as a binding names them.
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: Sub,
+}
+
 /// The answer that holds a key, the one time it is shown.
 #[derive(Debug, Deserialize)]
 struct Made {
     id: ApiKeyId,
     key: crate::secret::SecretText,
+    expires_at: Option<Timestamp>,
+}
+
+/// What such an answer says after a rotation.
+#[derive(Debug, Deserialize)]
+struct Replacing {
+    replaces: Replaced,
+}
+
+#[derive(Debug, Deserialize)]
+struct Replaced {
     expires_at: Option<Timestamp>,
 }
 
@@ -130,11 +149,14 @@ async fn perform(context: &Context<'_>, admin: &Admin, command: KeyCommand) -> R
             let file = KeyFile::prepare(context, output.as_deref())?;
             let request = admin.request(Method::POST, &["v1", "keys", id.as_str(), "rotate"]);
             let answer = request.json(&json!({ "overlap": overlap })).send().await?;
+            let replaced = Replacing::deserialize(&answer).context("the server's answer cannot be read")?;
             show(context, answer, file)?;
-            output::note(&format!(
-                "The old key {id} ends {}.",
-                words::relative(Timestamp::EPOCH.plus(overlap), Timestamp::EPOCH)
-            ));
+            let end = replaced.replaces.expires_at;
+            let now = Clock::system().now();
+            output::note(&match end {
+                Some(end) if end > now => format!("The old key {id} ends {}.", words::relative(end, now)),
+                _ => format!("The old key {id} has ended."),
+            });
             Ok(Exit::Done)
         }
         KeyCommand::Revoke { id } => {
@@ -149,13 +171,16 @@ async fn perform(context: &Context<'_>, admin: &Admin, command: KeyCommand) -> R
 }
 
 async fn create(context: &Context<'_>, admin: &Admin, order: Create) -> Result<Exit, Failure> {
-    if order.if_absent {
-        let keys: KeyList = admin.get(&["v1", "keys"]).read().await?;
-        let in_force = |key: &&KeyView| key.name == order.name && key.state == ACTIVE;
-        if let Some(key) = keys.keys.iter().find(in_force) {
-            output::note(&format!("The key {} ({}) is in force; nothing was made.", key.name, key.id));
-            return Ok(Exit::Done);
+    if order.if_absent
+        && let Some(key) = in_force(context, admin, &order).await?
+    {
+        if context.json {
+            let mut answer = serde_json::to_value(&key).context("a key is JSON")?;
+            answer["created"] = false.into();
+            output::json(&answer)?;
         }
+        output::note(&format!("The key {} ({}) is in force; nothing was made.", key.name, key.id));
+        return Ok(Exit::Done);
     }
     let users = match order.user.as_slice() {
         [only] if only == "all" => json!("all"),
@@ -174,11 +199,9 @@ async fn create(context: &Context<'_>, admin: &Admin, order: Create) -> Result<E
         "users": users,
         "expires_in": expires_in,
     });
-    for (name, list) in [
-        ("clients", order.client.iter().map(ToString::to_string).collect()),
-        ("scopes", order.scope),
-        ("hosts", order.host),
-    ] {
+    for (name, list) in
+        [("clients", order.client.iter().map(ToString::to_string).collect()), ("scopes", order.scope)]
+    {
         let list: Vec<String> = list;
         if !list.is_empty() {
             body[name] = json!(list);
@@ -188,6 +211,57 @@ async fn create(context: &Context<'_>, admin: &Admin, order: Create) -> Result<E
     let answer = admin.request(Method::POST, &["v1", "keys"]).json(&body).send().await?;
     show(context, answer, file)?;
     Ok(Exit::Done)
+}
+
+/// The key of this name that is in force, if it is what is asked for and at hand.
+///
+/// # Errors
+/// When it may do something else, or is not where it should be: a script would go on with the wrong one.
+async fn in_force(context: &Context<'_>, admin: &Admin, order: &Create) -> Result<Option<KeyView>, Failure> {
+    let mut keys = admin.get(&["v1", "keys"]).read::<KeyList>().await?.keys;
+    keys.retain(|key| key.name == order.name && key.state == ACTIVE);
+    let Some(one) = keys.first().map(|key| key.id.clone()) else { return Ok(None) };
+    let mut wanted_users = BTreeSet::new();
+    for who in order.user.iter().filter(|who| *who != "all") {
+        let user: Named = admin.get(&["v1", "users", who]).read().await?;
+        wanted_users.insert(user.id);
+    }
+    let same = |key: &KeyView| {
+        let actions: BTreeSet<&str> = key.actions.iter().map(String::as_str).collect();
+        let clients: BTreeSet<_> = key.clients.iter().flatten().collect();
+        let scopes = key.scopes.clone().unwrap_or_default();
+        let users = match &key.users {
+            KeyUsers::All => BTreeSet::new(),
+            KeyUsers::Only { ids, .. } => ids.iter().cloned().collect(),
+        };
+        actions == order.allow.iter().map(|action| action.code()).collect()
+            && matches!(key.users, KeyUsers::All) == wanted_users.is_empty()
+            && users == wanted_users
+            && clients == order.client.iter().collect()
+            && scopes == order.scope.iter().map(String::as_str).collect()
+            && key.hosts.is_none()
+    };
+    let Some(key) = keys.into_iter().find(same) else {
+        return Err(anyhow::anyhow!(
+            "the key {} ({one}) is in force and has other rights; nothing was made. `locum key list` shows them: \
+             revoke it first, or choose another name",
+            order.name
+        )
+        .into());
+    };
+    match order.output.as_deref().map(|path| admin::absolute(context, path)) {
+        Some(path) if !path.exists() => Err(anyhow::anyhow!(
+            "the key {} ({}) is in force, but {} is not there, and no key can be shown again; nothing was made. \
+             `locum key rotate {} --output {}` makes another in its place",
+            key.name,
+            key.id,
+            path.display(),
+            key.id,
+            path.display()
+        )
+        .into()),
+        _ => Ok(Some(key)),
+    }
 }
 
 /// Shows a new key the one time that it can be shown.
@@ -284,22 +358,18 @@ async fn list(context: &Context<'_>, admin: &Admin) -> Result<Exit, Failure> {
             KeyUsers::Only { ids, .. } if ids.len() == 1 => ids[0].to_string(),
             KeyUsers::Only { ids, .. } => format!("{} people", ids.len()),
         };
-        let clients = key.clients.as_ref().map_or_else(
-            || "all".to_owned(),
-            |clients| clients.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        );
         [
             key.id.to_string(),
             key.name.clone(),
             key.actions.join(", "),
             users,
-            clients,
+            bounds(key),
             key.state.clone(),
             when(key.expires_at),
             when(key.last_used_at),
         ]
     });
-    let head = ["ID", "NAME", "MAY", "USERS", "CLIENTS", "STATE", "ENDS", "LAST USED"];
+    let head = ["ID", "NAME", "MAY", "USERS", "BOUND TO", "STATE", "ENDS", "LAST USED"];
     output::data(&output::table(head, rows))?;
     if list.damaged > 0 {
         output::warn(&format!(
@@ -308,4 +378,20 @@ async fn list(context: &Context<'_>, admin: &Admin) -> Result<Exit, Failure> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// What narrows a key besides whose grants it reaches.
+fn bounds(key: &KeyView) -> String {
+    // Google's scopes are told apart by their ends.
+    let short = |scope: &str| scope.trim_start_matches("https://www.googleapis.com/auth/").to_owned();
+    let kinds = [
+        ("client", key.clients.as_ref().map(|names| names.iter().map(ToString::to_string).collect())),
+        ("scope", key.scopes.as_ref().map(|scopes| scopes.iter().map(short).collect())),
+        ("host", key.hosts.clone()),
+    ];
+    let bounds = kinds.into_iter().filter_map(|(kind, names): (_, Option<Vec<String>>)| {
+        names.map(|names| format!("{kind} {}", names.join(", ")))
+    });
+    let bounds: Vec<_> = bounds.collect();
+    if bounds.is_empty() { "nothing".to_owned() } else { bounds.join("; ") }
 }

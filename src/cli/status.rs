@@ -29,14 +29,16 @@ async fn report(context: &Context<'_>, admin: &Admin) -> Result<Exit, Failure> {
     let status: Status = serde_json::from_value(answer.clone()).map_err(|_| {
         anyhow::anyhow!("the server's answer is not what this locum expects; is it another version?")
     })?;
-    let wanted = wanted(&status);
+    let running = admin.is_running();
+    let wanted = wanted(&status, running);
     if context.json {
         let mut answer = answer;
+        answer["running"] = running.into();
         answer["wanted"] = serde_json::json!(wanted);
         output::json(&answer)?;
     } else {
         if !context.quiet {
-            output::data(&output::facts(facts(&status)))?;
+            output::data(&output::facts(facts(&status, running)))?;
         }
         for words in &wanted {
             output::data(&format!("! {}", output::plain(words)))?;
@@ -50,14 +52,28 @@ async fn report(context: &Context<'_>, admin: &Admin) -> Result<Exit, Failure> {
 }
 
 /// What somebody must act on, a sentence each.
-fn wanted(status: &Status) -> Vec<String> {
+fn wanted(status: &Status, running: bool) -> Vec<String> {
     let now = status.now;
     let mut wanted = Vec::new();
+    if !running {
+        wanted.push(
+            "No server runs, so nobody can sign in and no program gets a token: start one with `locum serve` or \
+             your service manager."
+                .to_owned(),
+        );
+    }
     if status.vault.failed {
         wanted.push(
             "The disk failed under the vault and locum writes no more: look at the disk, then restart locum."
                 .to_owned(),
         );
+    }
+    if let Some(error) = status.google.last_error.as_ref().filter(|_| !status.google.keys_loaded) {
+        wanted.push(format!(
+            "Google's keys are not at hand, and nobody can sign in before they are fetched: {} It is tried again by \
+             itself; look at this machine's network and at google.issuer if it lasts.",
+            sentence(error)
+        ));
     }
     for client in &status.clients {
         if let Some(pause) = &client.paused {
@@ -93,6 +109,16 @@ fn wanted(status: &Status) -> Vec<String> {
             words::relative(end, now)
         ));
     }
+    if status.vault.damaged_people > 0 {
+        wanted.push(format!(
+            "{}, altered outside locum or by the disk: `locum user list` names who it is. Restore a backup, or forget \
+             the person, who can then connect again.",
+            match status.vault.damaged_people {
+                1 => "A person has a damaged record".to_owned(),
+                people => format!("{people} people have a damaged record"),
+            }
+        ));
+    }
     if status.api_keys.damaged > 0 {
         wanted.push(format!(
             "{} API keys admit nobody, since their records are damaged: make new ones or restore a backup.",
@@ -120,13 +146,15 @@ fn sentence(text: &str) -> String {
     format!("{}.", text.trim_end_matches('.'))
 }
 
-fn facts(status: &Status) -> Vec<[String; 2]> {
+fn facts(status: &Status, running: bool) -> Vec<[String; 2]> {
     let now = status.now;
     let relative = |time: Timestamp| words::relative(time, now);
     let or = |time: Option<Timestamp>, otherwise: &str| time.map_or(otherwise.to_owned(), relative);
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| facts.push([name.to_owned(), value]);
-    fact("locum", format!("{}, started {}", status.version, relative(status.started_at)));
+    let started = || format!("started {}", relative(status.started_at));
+    let state = if running { started() } else { "not running".to_owned() };
+    fact("locum", format!("{}, {state}", status.version));
     fact("people", status.users.to_string());
     for (i, grants) in status.grants.iter().enumerate() {
         let cause = grants.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
@@ -183,7 +211,7 @@ mod tests {
                         "last_error": null, "clock_skew_seconds": 1 },
             "vault": { "root_id": "0011223344556677", "schema": 1, "data_key_term": 1,
                        "data_key_made_at": "2026-11-22T12:00:00Z", "size": 4096,
-                       "last_backup": null, "failed": false },
+                       "last_backup": null, "failed": false, "checked_at": null, "damaged_people": 0 },
         });
         change(&mut status);
         serde_json::from_value(status).expect("a status")
@@ -191,8 +219,8 @@ mod tests {
 
     #[test]
     fn a_healthy_locum_wants_nothing() {
-        assert_eq!(wanted(&status(|_| {})), Vec::<String>::new());
-        let told = output::facts(facts(&status(|_| {})));
+        assert_eq!(wanted(&status(|_| {}), true), Vec::<String>::new());
+        let told = output::facts(facts(&status(|_| {}), true));
         for words in
             ["1 active, client main", "fetched 60 minutes ago", "root key 0011223344556677", "in 365 days"]
         {
@@ -203,10 +231,15 @@ mod tests {
     #[test]
     fn each_thing_for_a_person_is_told() {
         type Change = fn(&mut Value);
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 9] = [
             ("publish the app", |s| s["next_refresh_token_expiry"] = json!("2026-11-23T12:00:00Z")),
             ("An API key ends in 10 days", |s| s["api_keys"]["next_expiry"] = json!("2026-12-02T12:00:00Z")),
             ("3 API keys admit nobody", |s| s["api_keys"]["damaged"] = json!(3)),
+            ("2 people have a damaged record", |s| s["vault"]["damaged_people"] = json!(2)),
+            ("keys are not at hand, and nobody can sign in before they are fetched: no network. It", |s| {
+                s["google"]["keys_loaded"] = json!(false);
+                s["google"]["last_error"] = json!("no network");
+            }),
             ("by 90 seconds", |s| s["google"]["clock_skew_seconds"] = json!(-90)),
             ("--state dead", |s| s["grants"][0]["state"] = json!("dead")),
             ("The disk failed", |s| s["vault"]["failed"] = json!(true)),
@@ -217,8 +250,11 @@ mod tests {
             }),
         ];
         for (words, change) in cases {
-            let wanted = wanted(&status(change));
+            let wanted = wanted(&status(change), true);
             assert!(wanted.len() == 1 && wanted[0].contains(words), "{words}: {wanted:?}");
         }
+        let stopped = wanted(&status(|_| {}), false);
+        assert!(stopped.len() == 1 && stopped[0].starts_with("No server runs"), "{stopped:?}");
+        assert!(output::facts(facts(&status(|_| {}), false)).contains("not running"));
     }
 }

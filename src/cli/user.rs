@@ -124,7 +124,10 @@ async fn list(context: &Context<'_>, admin: &Admin, state: Option<&str>) -> Resu
     if context.json {
         output::json(&serde_json::json!({ "users": users, "damaged": damaged }))?;
     } else if users.is_empty() {
-        output::note("Nobody is connected.");
+        output::note(&match state {
+            Some(state) => format!("Nobody has a grant in the state {state}."),
+            None => "Nobody is connected.".to_owned(),
+        });
     } else {
         let now = Clock::system().now();
         let rows = users.iter().flat_map(|user| rows(user, now));

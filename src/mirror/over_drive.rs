@@ -99,7 +99,7 @@ impl From<TokenError> for RemoteError {
             TokenError::ConsentRequired { state, .. } => {
                 Self::NeedsPerson(format!("the grant cannot be used ({state}): let the person sign in again"))
             }
-            TokenError::NotFound => {
+            TokenError::NotFound | TokenError::NoGrant => {
                 Self::NeedsPerson("the person has no grant with this client: let them sign in".to_owned())
             }
             error @ (TokenError::UnknownClient

@@ -188,13 +188,18 @@ impl Inner {
         };
         match self.google.exchange(&endpoints, &credentials, &exchange).await {
             Ok(mut answer) => {
+                self.tokens.client_answered(client, None);
                 // RFC 6749 §5.1: no scope in the answer means all that were asked for.
                 answer.scope = answer.scope.or_else(|| terms.asked.clone());
                 self.complete(client, request, marks, answer, terms.person.as_ref(), &plan.origin).await
             }
             Err(error) => {
-                if let GoogleError::CodeRefused(refusal) = &error {
-                    self.remember(marks, RememberedRefusal::from_google(*refusal)).await;
+                match &error {
+                    GoogleError::CodeRefused(refusal) => {
+                        self.remember(marks, RememberedRefusal::from_google(*refusal)).await;
+                    }
+                    GoogleError::ClientFault(fault) => self.tokens.client_answered(client, Some(*fault)),
+                    _ => {}
                 }
                 Err(SignInError::from_google(error, &client.name))
             }

@@ -107,6 +107,9 @@ pub enum TokenError {
     /// No such user or grant within the caller's reach.
     #[error("no such user or grant within reach")]
     NotFound,
+    /// The user has no grant with the client that was named.
+    #[error("no grant with this client")]
+    NoGrant,
     /// The configuration has no client of this name.
     #[error("the configuration has no client of this name")]
     UnknownClient,

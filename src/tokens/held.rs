@@ -182,6 +182,8 @@ impl Inner {
             }
         }
         match found.as_slice() {
+            // To a caller that is bound, what it does not reach does not exist.
+            [] if request.client.is_some() && request.reach.clients.is_none() => Err(TokenError::NoGrant),
             [] => Err(TokenError::NotFound),
             [only] => Ok(only),
             several => Err(TokenError::ClientAmbiguous {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pauses::Pause;
 use super::{Goal, HandedToken, Inner, RETRY_AFTER, TokenError, TokenSource};
 use crate::config::Client;
 use crate::events::{Actor, Kind, NewEvent};
@@ -119,11 +120,7 @@ impl Inner {
         let now = self.clock.now();
         let accepted = || {
             self.troubled.end(&key);
-            if self.pauses.end(&grant.client_id) {
-                tracing::info!(client = %client.name, "Google accepts the OAuth client again");
-                let event = NewEvent::new(Kind::ClientResumed, &Actor::locum());
-                self.events.note(event.client(&grant.client_id));
-            }
+            self.client_accepted(client);
         };
         let error = match answer {
             Ok(answer) => {
@@ -140,12 +137,7 @@ impl Inner {
                 return Err(paused(pause.fault, pause.retry_after(now)));
             }
             GoogleError::ClientFault(fault) => {
-                let (pause, news) = self.pauses.begin(&grant.client_id, fault, now);
-                if news {
-                    tracing::error!(client = %client.name, %fault, "Google refuses the OAuth client; its refreshes are paused until that is mended");
-                    let event = NewEvent::new(Kind::ClientPaused, &Actor::locum());
-                    self.events.note(event.client(&grant.client_id).with("cause", fault.code()));
-                }
+                let pause = self.client_refused(client, fault);
                 return Err(paused(Some(pause.fault), pause.retry_after(now)));
             }
             GoogleError::Unavailable { retry_after, .. } => {
@@ -175,6 +167,26 @@ impl Inner {
         };
         accepted();
         Err(Refusal::Grant(event))
+    }
+
+    /// Google has taken the client's credentials.
+    pub(super) fn client_accepted(&self, client: &Client) {
+        if self.pauses.end(&client.client_id) {
+            tracing::info!(client = %client.name, "Google accepts the OAuth client again");
+            let event = NewEvent::new(Kind::ClientResumed, &Actor::locum());
+            self.events.note(event.client(&client.client_id));
+        }
+    }
+
+    /// Google has refused the client itself.
+    pub(super) fn client_refused(&self, client: &Client, fault: ClientFault) -> Pause<ClientFault> {
+        let (pause, news) = self.pauses.begin(&client.client_id, fault, self.clock.now());
+        if news {
+            tracing::error!(client = %client.name, %fault, "Google refuses the OAuth client; its refreshes are paused until that is mended");
+            let event = NewEvent::new(Kind::ClientPaused, &Actor::locum());
+            self.events.note(event.client(&client.client_id).with("cause", fault.code()));
+        }
+        pause
     }
 
     /// Writes Google's answer back and hands its token out; `None` when it is not the row's any more.

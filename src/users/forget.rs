@@ -128,7 +128,8 @@ impl Users {
     /// Forgets a person, or their grant of one client.
     ///
     /// # Errors
-    /// [`UsersError::NotFound`] when there is nothing to forget.
+    /// [`UsersError::NotFound`] when there is nothing to forget, [`UsersError::NoGrant`] when there is none of this
+    /// client.
     pub async fn forget(
         &self,
         user: UserId,
@@ -193,12 +194,17 @@ impl Inner {
             Some(name) => Some(self.config.client(name).ok_or(UsersError::UnknownClient)?),
             None => None,
         };
-        let FoundGrants { sound, mut damaged } = self.vault.load_grants_of(user).await?;
+        let found = self.vault.load_grants_of(user).await?;
+        let damage = found.damage();
+        let FoundGrants { sound, mut damaged } = found;
         let (chosen, others): (Vec<Grant>, Vec<Grant>) = sound
             .into_iter()
             .partition(|grant| client.is_none_or(|client| client.client_id == grant.client_id));
         if client.is_some() {
-            // Whose they are cannot be told.
+            if chosen.is_empty() {
+                // The damaged one may be it, but nobody can tell.
+                return Err(damage.map_or(UsersError::NoGrant, UsersError::Vault));
+            }
             damaged.clear();
         }
         if chosen.is_empty() && damaged.is_empty() {
@@ -297,6 +303,7 @@ impl Inner {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.check.mended(user);
         self.tokens.changed(user, names);
         self.events.committed().await;
         Ok(deleted)

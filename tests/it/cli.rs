@@ -27,7 +27,8 @@ async fn the_demos_lines_work_as_pasted() {
     let arguments = ["demo", "--listen", "127.0.0.1:0", "--emulator-listen", "127.0.0.1:0"];
     let mut demo = Program::start(&mut folder.locum(&arguments));
     let told = demo.read_until(" status\n");
-    let script = &told[told.find("code=").expect("the first line to paste")..];
+    let script = &told[told.find("echo '1.").expect("the first line to paste")..];
+    assert!(!script.lines().any(|line| line.starts_with('#')), "no comment for an interactive zsh");
     let ended = Command::new("bash")
         .args(["-euo", "pipefail", "-c", script])
         .env_remove("LOCUM_CONFIG")
@@ -72,7 +73,7 @@ async fn every_command_works_with_and_without_a_server() {
 
     let with = folder.run(&["user", "list"]).expect(0);
     assert!(whose(&with).contains("the server at"), "{}", with.stderr());
-    people_and_keys(&folder);
+    people_and_keys(&folder, true);
     server.stop();
     let without = folder.run(&["user", "list"]).expect(0);
     assert!(whose(&without).contains("no server is running"), "{}", without.stderr());
@@ -81,7 +82,7 @@ async fn every_command_works_with_and_without_a_server() {
         ended.stdout().lines().map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
     };
     assert_eq!(people(&with), people(&without));
-    people_and_keys(&folder);
+    people_and_keys(&folder, false);
 
     let vault = folder.file("vault");
     let left: Vec<_> =
@@ -94,7 +95,7 @@ async fn every_command_works_with_and_without_a_server() {
     assert!(temporary.into_iter().all(|file| !file.file_name().to_string_lossy().starts_with("locum-")));
 }
 
-fn people_and_keys(folder: &Folder) {
+fn people_and_keys(folder: &Folder, running: bool) {
     let list = folder.run(&["--json", "user", "list"]).json(0);
     assert_eq!(list["users"].as_array().map(Vec::len), Some(2));
     let shown = folder.run(&["user", "show", ALICE]).expect(0);
@@ -118,25 +119,45 @@ fn people_and_keys(folder: &Folder) {
     folder.run(&create).expect(1);
     let again = [&create[..], &["--if-absent"]].concat();
     assert!(folder.run(&again).expect(0).stderr().contains("nothing was made"));
+    let same = folder.run(&[&["--json"], &again[..]].concat()).json(0);
+    assert_eq!((&same["created"], text(&same["name"])), (&json!(false), "reports"));
+    // A script must not go on with a key that may do something else, or that it does not have.
+    let mut other = again.clone();
+    other[4] = "users:read";
+    assert!(folder.run(&other).expect(1).stderr().contains("has other rights"));
+    other[4] = "tokens:read";
+    other[6] = "all";
+    assert!(folder.run(&other).expect(1).stderr().contains("has other rights"));
     std::fs::remove_file(&file).expect("removed");
+    assert!(folder.run(&again).expect(1).stderr().contains("no key can be shown again"));
+    assert!(!file.exists());
 
     let keys = folder.run(&["--json", "key", "list"]).json(0);
     let keys = keys["keys"].as_array().expect("a list");
     let id = keys.iter().find(|key| key["state"] == "active").map(|key| text(&key["id"])).expect("made");
     assert!(folder.run(&["key", "list"]).expect(0).stdout().contains("reports"));
-    let rotated = folder.run(&["--json", "key", "rotate", id, "--overlap", "1h"]).json(0);
+    let rotating = folder.run(&["--json", "key", "rotate", id, "--overlap", "1h"]);
+    assert!(rotating.stderr().contains(&format!("The old key {id} ends in ")), "{}", rotating.stderr());
+    let rotated = rotating.json(0);
     assert!(text(&rotated["key"]).starts_with("locum_"));
+    assert_eq!(text(&rotated["replaces"]["id"]), id);
     for id in [id, text(&rotated["id"])] {
         folder.run(&["key", "revoke", id]).expect(0);
     }
     let keys = folder.run(&["--json", "key", "list"]).json(0);
     assert!(keys["keys"].as_array().expect("a list").iter().all(|key| key["state"] == "revoked"));
 
-    let status = folder.run(&["status"]).expect(0);
+    // Without a server somebody has to start one, and that is all.
+    let (code, wanted) = if running { (0, 0) } else { (3, 1) };
+    let status = folder.run(&["status"]).expect(code);
     assert!(status.stdout().contains("2 active, client main"), "{}", status.stdout());
-    assert_eq!(folder.run(&["--json", "status"]).json(0)["wanted"], json!([]));
-    let quiet = folder.run(&["status", "--quiet"]).expect(0);
-    assert_eq!((quiet.stdout(), quiet.stderr()), ("", ""));
+    let status = folder.run(&["--json", "status"]).json(code);
+    assert_eq!(
+        (status["wanted"].as_array().map(Vec::len), &status["running"]),
+        (Some(wanted), &json!(running))
+    );
+    let quiet = folder.run(&["status", "--quiet"]).expect(code);
+    assert_eq!((quiet.stdout().lines().count(), quiet.stderr()), (wanted, ""));
 }
 
 #[actix_web::test]
@@ -222,7 +243,12 @@ async fn a_wrong_root_key_opens_nothing_and_says_which_is_right() {
     folder.write_private("root.key", "short");
     folder.run(&["serve"]).expect(2);
     folder.write_private("root.key", &"5a".repeat(32));
-    folder.run(&["status"]).expect(0);
+    let status = folder.run(&["status"]).expect(3);
+    assert!(status.stdout().contains(", not running\n"), "{}", status.stdout());
+    let wanted = "! No server runs, so nobody can sign in and no program gets a token";
+    assert!(status.stdout().contains(wanted), "{}", status.stdout());
+    assert!(folder.run(&["status", "--quiet"]).expect(3).stdout().starts_with(wanted));
+    assert_eq!(folder.run(&["--json", "status"]).json(3)["running"], false);
 }
 
 #[actix_web::test]

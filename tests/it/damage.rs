@@ -5,7 +5,7 @@ use std::time::Duration;
 use locum::events::Actor;
 use locum::ids::UserRef;
 use locum::tokens::{Reach, ResolveError, TokenError, TokenRequest};
-use locum::users::{Revoke, UserFilter, UsersError};
+use locum::users::{Checked, Revoke, UserFilter, UsersError};
 use locum::vault::VaultError;
 
 use crate::forget::{connect_to, two_clients, with_clients};
@@ -22,6 +22,27 @@ async fn with_damaged(locum: TestLocum, clients: &[&str]) -> TestLocum {
     }
     drop(file);
     locum.restart().await
+}
+
+#[actix_web::test]
+async fn damage_is_found_by_the_daily_look_at_everybody() {
+    let locum = TestLocum::start().await;
+    assert_eq!(locum.state.users.checked(), Checked::default());
+    let user = locum.connect(locum.alice()).await;
+    locum.state.users.check_step().await.expect("readable");
+    let first = Checked { at: Some(locum.clock.now()), damaged: 0 };
+    assert_eq!(locum.state.users.checked(), first);
+    locum.clock.advance(Duration::from_secs(86_399));
+    locum.state.users.check_step().await.expect("readable");
+    assert_eq!(locum.state.users.checked(), first, "once a day will do");
+
+    let locum = with_damaged(locum, &["main"]).await;
+    let users = &locum.state.users;
+    users.check_step().await.expect("readable");
+    let found = Checked { at: Some(locum.clock.now()), damaged: 1 };
+    assert_eq!(users.checked(), found);
+    users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("forgotten");
+    assert_eq!(users.checked(), Checked { damaged: 0, ..found });
 }
 
 #[actix_web::test]
@@ -75,7 +96,8 @@ async fn a_person_whose_only_grant_is_damaged_can_be_forgotten() {
     assert_eq!((preview.would_delete_damaged, preview.would_revoke), (1, false));
     // Which client it was for nobody can tell.
     let named = users.forget(user, Some(&client("main")), Revoke::Auto, &Actor::locum()).await;
-    assert_eq!(named.expect_err("not by its client"), UsersError::NotFound);
+    let refused = named.expect_err("not by its client");
+    assert!(matches!(refused, UsersError::Vault(VaultError::Damaged { .. })), "{refused:?}");
 
     let done = users.forget(user, None, Revoke::Auto, &Actor::locum()).await.expect("forgotten");
     assert_eq!((done.damaged, done.forgotten, done.revoked, done.pending), (1, vec![], false, false));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use locum::emulator::{Endpoint, Fault};
+use locum::events::Actor;
+use locum::google::ClientFault;
 use locum::grant::{DeathCause, GrantState};
 use locum::scopes::ScopeSet;
 use locum::secret::AccessToken;
@@ -117,6 +119,32 @@ async fn a_refused_client_pauses_and_kills_nothing() {
     locum.emulator.world.faults().clear_all();
     locum.clock.advance(Duration::from_secs(61));
     assert!(locum.token(user).await.is_ok(), "the probe ends the pause");
+    assert!(locum.state.tokens.paused_clients().is_empty());
+}
+
+#[actix_web::test]
+async fn a_client_that_is_refused_at_a_sign_in_is_known_to_be_refused() {
+    let locum = TestLocum::start().await;
+    let actor = Actor::locum();
+    let exchange = |code| locum.state.sign_in.redeem(crate::harness::request(code), &actor);
+    locum.emulator.world.faults().times(
+        1,
+        Endpoint::Token,
+        Fault::oauth(401, "invalid_client", "The provided client secret is invalid."),
+    );
+    // Nobody has a grant yet, so that no refresh could tell.
+    exchange(locum.code(locum.alice())).await.expect_err("refused");
+    let [paused] = locum.state.tokens.paused_clients().try_into().expect("one client");
+    assert_eq!((paused.fault, paused.client), (ClientFault::WrongSecret, Some(client("main"))));
+    exchange(locum.code(locum.alice())).await.expect("right again");
+    assert!(locum.state.tokens.paused_clients().is_empty());
+    // What may be said of a code of another client is no fault of this one.
+    locum.emulator.world.faults().times(
+        1,
+        Endpoint::Token,
+        Fault::oauth(401, "unauthorized_client", "Unauthorized"),
+    );
+    exchange(locum.code(locum.alice())).await.expect_err("refused");
     assert!(locum.state.tokens.paused_clients().is_empty());
 }
 

@@ -81,6 +81,7 @@ function cureHash({ kind, user }) {
   if (kind.startsWith('mirror_')) return user ? `${personHash(user.id)}/mirror` : '#/activity?kind=mirror';
   if (user) return personHash(user.id);
   if (kind === 'client_paused') return '#/clients';
+  if (kind === 'person_damaged') return '#/people';
   if (kind.startsWith('api_key_')) return '#/keys';
   return '#/system';
 }

@@ -1,4 +1,5 @@
-//! What the demo says: everything between the first line and the last can be pasted into bash.
+//! What the demo says: everything from the first `echo` on can be pasted into bash or zsh. A `#` would be a
+//! command to an interactive zsh, so that the explanations are printed.
 
 use std::path::Path;
 
@@ -38,20 +39,20 @@ Nothing leaves this machine and nobody is connected yet. Ctrl-C ends it.
 
 Paste this into another terminal, step by step or all at once:
 
-# 1. Alice signs in to an app; Google gives the app a one-time code.
+echo '1. Alice signs in to an app, and Google gives the app a one-time code.'
 code=$(curl -s {google}/emulator/codes -H 'Content-Type: application/json' -d '{{"person": "{first}"}}' | cut -d'"' -f4)
 
-# 2. The app posts the code to locum, which trades it at Google and keeps the refresh token.
+echo '2. The app posts the code to locum, which trades it at Google and keeps the refresh token.'
 curl -s {base}/v1/exchange -H 'X-Requested-With: demo' -d source=ios -d "code=$code"; echo
 
-# 3. From now on a program of yours gets fresh access tokens for Alice, whether she is there or not.
+echo '3. From now on a program of yours gets fresh access tokens for Alice, whether she is there or not.'
 curl -s {base}/v1/users/{first}/token -H 'Authorization: Bearer {key}'; echo
 
-# 4. It keeps files in Alice's hidden app data in Drive, and reads what the app keeps there.
+echo '4. It keeps files in the hidden app data of Alice in Drive, and reads what the app keeps there.'
 curl -s -X PUT {base}/v1/users/{first}/app-data/notes/hello.txt -H 'Authorization: Bearer {key}' -H 'Content-Type: text/plain' -d 'Hello from the back-end'; echo
 curl -s {base}/v1/users/{first}/app-data/notes/hello.txt -H 'Authorization: Bearer {key}'; echo
 
-# 5. Every other command works on the demo too.
+echo '5. Every other command works on the demo, too.'
 export LOCUM_CONFIG={config}
 {program} user list
 {program} drive ls {first}

@@ -231,7 +231,9 @@ codes! {
     }
     "Tokens" {
         UserNotFound = "user_not_found", NOT_FOUND, never, "There is no such user",
-            "Nobody of this name is connected within reach of this API key.";
+            "Nobody of this name is connected, or the API key does not reach them.";
+        GrantNotFound = "grant_not_found", NOT_FOUND, never, "The person has no grant with this client",
+            "They are connected with another client: `GET /v1/users/{user}`, or `locum user show`, tells which. Name that one, or let the person sign in with this one.";
         UserAmbiguous = "user_ambiguous", CONFLICT, never, "Several people have this address",
             "The address has changed hands. Name the user by id instead (`user.id` in answers).";
         ConsentRequired = "consent_required", CONFLICT, never, "The person must sign in again",

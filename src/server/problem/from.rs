@@ -108,6 +108,7 @@ impl From<UsersError> for Problem {
     fn from(error: UsersError) -> Self {
         match error {
             UsersError::NotFound => Self::new(Code::UserNotFound),
+            UsersError::NoGrant => Self::new(Code::GrantNotFound),
             UsersError::UnknownClient => Self::new(Code::ClientUnknown),
             UsersError::Mirror(error) => error.into(),
             UsersError::TooMany { .. } => Self::new(Code::TooManyPeople),
@@ -147,6 +148,7 @@ impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::NotFound => Self::new(Code::UserNotFound),
+            TokenError::NoGrant => Self::new(Code::GrantNotFound),
             TokenError::UnknownClient => Self::new(Code::ClientUnknown),
             TokenError::ConsentRequired { client, state, since } => Self::new(Code::ConsentRequired)
                 .detail(state.words())

@@ -1,6 +1,5 @@
 //! `/v1/keys`: the owner makes, lists, rotates and revokes API keys.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -13,7 +12,9 @@ use super::super::body::{self, Expected, Fields};
 use super::super::context::Context;
 use super::super::problem::{Code, Problem};
 use super::super::query;
-use crate::api_keys::{Action, ApiKey, ApiKeysError, KeyRefused, NewApiKey, PlainApiKey, UserBinding};
+use crate::api_keys::{
+    Action, ApiKey, ApiKeysError, KeyRefused, NewApiKey, PlainApiKey, Rotated, UserBinding,
+};
 use crate::clock::Timestamp;
 use crate::events::{Actor, Kind, NewEvent};
 use crate::ids::{ApiKeyId, ClientName, Sub, UserRef};
@@ -76,6 +77,15 @@ struct Made<'a> {
     key: &'a str,
     #[serde(flatten)]
     view: KeyView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<Replaced>,
+}
+
+/// The key that another was made in the place of.
+#[derive(Serialize)]
+struct Replaced {
+    id: ApiKeyId,
+    expires_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -142,7 +152,7 @@ pub(super) async fn create(
     };
     let (key, plain) = context.to_the_end(work).await?;
     tracing::info!(key = %key.id, "an API key was made");
-    made(&context, &key, &plain).await
+    made(&context, &key, &plain, None).await
 }
 
 pub(super) async fn rotate(
@@ -163,16 +173,18 @@ pub(super) async fn rotate(
     let overlap = Duration::from_secs(overlap.unsigned_abs());
     let (state, actor, old) = (context.state.clone(), owner.actor(&context, &request), id.clone());
     let work = async move {
-        let (key, plain) = state.api_keys.rotate(&old, overlap).await?;
+        let rotated = state.api_keys.rotate(&old, overlap).await?;
         let event = NewEvent::new(Kind::KeyRotated, &actor);
+        let new = &rotated.new;
         let event =
-            event.with("key", old.as_str()).with("new_key", key.id.as_str()).with("name", key.name.clone());
+            event.with("key", old.as_str()).with("new_key", new.id.as_str()).with("name", new.name.clone());
         state.events.record(event).await;
-        Ok::<_, ApiKeysError>((key, plain))
+        Ok::<_, ApiKeysError>(rotated)
     };
-    let (key, plain) = context.to_the_end(work).await?;
-    tracing::info!(key = %id, new_key = %key.id, "an API key was rotated");
-    made(&context, &key, &plain).await
+    let Rotated { new, plain, old } = context.to_the_end(work).await?;
+    tracing::info!(key = %id, new_key = %new.id, "an API key was rotated");
+    let replaces = Replaced { id: old.id.clone(), expires_at: old.expires_at };
+    made(&context, &new, &plain, Some(replaces)).await
 }
 
 pub(super) async fn revoke(
@@ -205,8 +217,13 @@ fn key_id(request: &HttpRequest) -> Result<ApiKeyId, Problem> {
     request.match_info().query("id").parse().map_err(|_| Problem::new(Code::ApiKeyNotFound))
 }
 
-async fn made(context: &Context, key: &Arc<ApiKey>, plain: &PlainApiKey) -> Result<HttpResponse, Problem> {
-    let made = Made { key: &plain.expose(), view: view(context, key).await? };
+async fn made(
+    context: &Context,
+    key: &ApiKey,
+    plain: &PlainApiKey,
+    replaces: Option<Replaced>,
+) -> Result<HttpResponse, Problem> {
+    let made = Made { key: &plain.expose(), view: view(context, key).await?, replaces };
     super::json(StatusCode::CREATED, &made)
 }
 

@@ -128,6 +128,11 @@ pub struct VaultStatus {
     pub last_backup: Option<Timestamp>,
     /// Whether the disk has failed and writing has stopped.
     pub failed: bool,
+    /// When everybody was last read to see whether they can be, which is done once a day; `null` before the first
+    /// time.
+    pub checked_at: Option<Timestamp>,
+    /// People some of whose records were damaged then.
+    pub damaged_people: u64,
 }
 
 pub(super) async fn status(_: AsOwner, context: web::Data<Context>) -> Result<HttpResponse, Problem> {
@@ -158,6 +163,7 @@ pub(super) async fn gather(context: &Context) -> Result<Status, Problem> {
     });
     let provider = state.provider.status();
     let vault = state.vault.facts().await?;
+    let checked = state.users.checked();
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
         started_at: context.started_at,
@@ -186,6 +192,8 @@ pub(super) async fn gather(context: &Context) -> Result<Status, Problem> {
             size: vault.size,
             last_backup: vault.last_backup,
             failed: state.vault.has_failed(),
+            checked_at: checked.at,
+            damaged_people: checked.damaged,
         },
     })
 }

@@ -10,7 +10,7 @@ use super::super::query;
 use super::tokens::within_reach;
 use crate::grant::GrantState;
 use crate::ids::{ClientName, UserId};
-use crate::users::{Forgotten, Revoke, UserFilter};
+use crate::users::{Forgotten, Revoke, UserFilter, UsersError};
 
 /// People on one page unless the caller says otherwise, and at most.
 const PAGE: usize = 50;
@@ -111,7 +111,11 @@ impl Plan {
                 return Err(Problem::new(Code::ClientAmbiguous).with("clients", names));
             }
         };
-        let preview = context.state.users.preview_forget(user, Some(&client), revoke).await?;
+        let preview = match context.state.users.preview_forget(user, Some(&client), revoke).await {
+            // To a caller that is bound, what it does not reach does not exist.
+            Err(UsersError::NoGrant) => return Err(UsersError::NotFound.into()),
+            preview => preview?,
+        };
         let reaches = |label: &String| bound.iter().any(|bound| bound.as_str() == label);
         if !preview.would_also_end.iter().all(reaches) {
             return Err(Problem::new(Code::RevokeReachesFurther));

@@ -47,6 +47,8 @@ pub enum AttentionKind {
     GrantSuspended,
     /// A set-up stands in the way of a grant.
     GrantBlocked,
+    /// Some of a person's records are damaged.
+    PersonDamaged,
     /// An API key admits nobody, since its record is damaged.
     ApiKeyDamaged,
     /// An API key ends.
@@ -178,7 +180,7 @@ pub(super) fn attention(facts: &Facts<'_>) -> (Vec<Found>, u64) {
 }
 
 fn this_machine(facts: &Facts<'_>, found: &mut Vec<Found>) {
-    use AttentionKind::{BackupMissing, ClockSkew, KeysStale, VaultFailed};
+    use AttentionKind::{BackupMissing, ClockSkew, KeysStale, PersonDamaged, VaultFailed};
 
     let (status, now) = (facts.status, facts.status.now);
     if status.vault.failed {
@@ -220,6 +222,21 @@ fn this_machine(facts: &Facts<'_>, found: &mut Vec<Found>) {
             )
         };
         found.push(Found { since: google.keys_fetched_at, ..Found::new(KeysStale, severity, title, detail) });
+    }
+    let damaged = status.vault.damaged_people;
+    if damaged > 0 {
+        found.push(Found {
+            since: status.vault.checked_at,
+            ..Found::new(
+                PersonDamaged,
+                Warning,
+                match damaged {
+                    1 => "A person has a damaged record".to_owned(),
+                    _ => format!("{damaged} people have a damaged record"),
+                },
+                "It was altered outside locum, or the disk did it. `locum user list` names who it is, as far as that can be told. Restore a backup, or forget the person, who can then connect again.",
+            )
+        });
     }
     let backup_is_old = status.vault.last_backup.is_none_or(|at| now.since(at) > BACKUP_OLD);
     if status.users > 0 && backup_is_old {

@@ -15,7 +15,7 @@ fn status(change: impl FnOnce(&mut Value)) -> Status {
                     "last_error": null, "clock_skew_seconds": 1 },
         "vault": { "root_id": "0011223344556677", "schema": 1, "data_key_term": 1,
                        "data_key_made_at": "2026-11-22T12:00:00Z", "size": 4096,
-                   "last_backup": now.plus(-86_400), "failed": false },
+                   "last_backup": now.plus(-86_400), "failed": false, "checked_at": now, "damaged_people": 0 },
     });
     change(&mut status);
     serde_json::from_value(status).expect("a status")
@@ -45,7 +45,7 @@ fn a_healthy_locum_needs_nothing() {
 fn each_thing_is_told_once_with_what_ends_it() {
     use AttentionKind as K;
     type Change = fn(&mut Value);
-    let cases: [(K, Severity, &str, Change); 10] = [
+    let cases: [(K, Severity, &str, Change); 11] = [
         (K::VaultFailed, Warning, "restart locum", |s| s["vault"]["failed"] = true.into()),
         (K::ClockSkew, Warning, "NTP", |s| s["google"]["clock_skew_seconds"] = (-90).into()),
         (K::KeysStale, Warning, "fetched (no network)", |s| {
@@ -67,6 +67,7 @@ fn each_thing_is_told_once_with_what_ends_it() {
         (K::GrantBlocked, Warning, "402839145520-x", |s| {
             s["grants"] = json!([count(None, "blocked", 2), count(None, "blocked", 3)]);
         }),
+        (K::PersonDamaged, Warning, "forget the person", |s| s["vault"]["damaged_people"] = 2.into()),
         (K::ApiKeyDamaged, Warning, "damaged", |s| s["api_keys"]["damaged"] = 1.into()),
         (K::ClockSkew, Warning, "NTP", |s| s["google"]["clock_skew_seconds"] = 31.into()),
     ];
