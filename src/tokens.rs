@@ -164,6 +164,18 @@ impl Tokens {
         Ok(person)
     }
 
+    /// Whether a caller that is bound to clients reaches any grant of the person's. Costs nothing to others.
+    ///
+    /// # Errors
+    /// When the vault cannot be read.
+    pub async fn reaches(&self, user: UserId, reach: &Reach) -> Result<bool, TokenError> {
+        if reach.clients.is_none() {
+            return Ok(true);
+        }
+        let (held, _) = self.0.held(user).await?;
+        Ok(held.sound.iter().any(|grant| reach.includes(grant.client.as_ref())))
+    }
+
     /// Forgets what memory holds of a user. Called after each commit that changes them, with every
     /// name that may now lead elsewhere.
     pub fn changed(&self, user: UserId, names: impl IntoIterator<Item = UserRef>) {

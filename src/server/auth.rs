@@ -115,10 +115,16 @@ impl Caller {
 
     /// The row of the user that the caller names. Whoever is out of reach looks like nobody.
     pub(super) async fn resolve(&self, context: &Context, user: &UserRef) -> Result<UserId, Problem> {
-        self.resolve_person(context, user).await.map(|person| person.id)
+        let id = self.resolve_person(context, user).await?.id;
+        if context.state.tokens.reaches(id, self.reach()).await? {
+            Ok(id)
+        } else {
+            Err(ResolveError::NotFound.into())
+        }
     }
 
-    /// As [`Caller::resolve`], with what was read on the way to it.
+    /// As [`Caller::resolve`], with what was read on the way to it; whether any grant of the person's is within
+    /// reach is for [`crate::tokens`] to see.
     pub(super) async fn resolve_person(&self, context: &Context, user: &UserRef) -> Result<Person, Problem> {
         let person = match (context.state.tokens.resolve(user).await, user) {
             (_, UserRef::Me) => return Err(Problem::new(Code::SessionRequired)),
@@ -147,7 +153,7 @@ pub(super) fn owner_in_browser(session: &OwnerSession, from: Option<IpAddr>) -> 
     Actor::owner(Via::Dashboard, name, from)
 }
 
-/// Which key was shown, for the log.
+/// The key in force that a request shows, which is verified once. See [`shown_key`].
 pub(super) struct ShownKey(pub(super) Arc<ApiKey>);
 
 /// The bearer token of a request (RFC 6750 §2.1).
@@ -165,9 +171,10 @@ fn token_of(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
-/// Whether the request shows what may be an API key and so is counted under that, not by address.
-pub(super) fn shows_key(value: Option<&HeaderValue>) -> bool {
-    value.and_then(token_of).is_some_and(|token| token.starts_with(KEY_PREFIX))
+/// The key in force that the request shows, under which it is counted, and not under its address.
+pub(super) fn shown_key(context: &Context, request: &HttpRequest) -> Option<ShownKey> {
+    let token = bearer(request).ok().filter(|token| token.starts_with(KEY_PREFIX))?;
+    context.state.api_keys.verify(token).ok().map(ShownKey)
 }
 
 fn context(request: &HttpRequest) -> Result<&web::Data<Context>, Problem> {
@@ -187,6 +194,10 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     if let Some(session) = dashboard::owner_of(request, context)? {
         return Ok(Caller::Owner(OwnerVia::Dashboard(session)));
     }
+    if let Some(ShownKey(key)) = request.extensions().get() {
+        return Ok(Caller::Key(key.clone()));
+    }
+    // None is in force, and the request was counted under its address. What is wrong?
     let token = bearer(request)?;
     if !token.starts_with(KEY_PREFIX) {
         return Err(Problem::new(if token.split('.').count() == 3 {
@@ -195,18 +206,7 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
             Code::ApiKeyInvalid
         }));
     }
-    match context.state.api_keys.verify(token) {
-        Ok(key) => {
-            context.limits.check_key(&key.id)?;
-            request.extensions_mut().insert(ShownKey(key.clone()));
-            Ok(Caller::Key(key))
-        }
-        // Who guesses keys runs into the limit of their address.
-        Err(refused) => {
-            context.limits.check_address(context.client_address(request))?;
-            Err(refused.into())
-        }
-    }
+    Ok(Caller::Key(context.state.api_keys.verify(token)?))
 }
 
 /// An action as a type, for signatures.

@@ -16,7 +16,7 @@ use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use super::auth::{ShownKey, shows_key};
+use super::auth::{self, ShownKey};
 use super::context::{Context, Door};
 use super::dashboard::{self, Shown};
 use super::pages::Facts;
@@ -114,21 +114,23 @@ fn admit(context: &Context, door: Door, request: &ServiceRequest) -> Result<(), 
     if routes::is_health(request.path()) {
         return Ok(());
     }
-    // Where a key is asked for, it is counted under itself, and a wrong one under its address.
-    let by_key =
-        shows_key(request.headers().get(header::AUTHORIZATION)) && routes::asks_for_key(request.path());
-    // A browser that is signed in is counted under its session; whoever guesses cookies, under their address.
-    let shown = if by_key { Shown::Nothing } else { dashboard::shown(context, request.request()) };
-    match &shown {
-        _ if by_key => {}
-        Shown::Session(session) => context.limits.check_session(session.id)?,
-        Shown::Nothing | Shown::Over => {
-            context.limits.check_address(context.client_address(request.request()))?;
+    // Each is counted once: under the key in force that it shows, under the session of the browser that is
+    // signed in, or else, and so whoever guesses either, under its address.
+    if let Some(key) = auth::shown_key(context, request.request()) {
+        context.limits.check_key(&key.0.id)?;
+        request.extensions_mut().insert(key);
+    } else {
+        let shown = dashboard::shown(context, request.request());
+        match &shown {
+            Shown::Session(session) => context.limits.check_session(session.id)?,
+            Shown::Nothing | Shown::Over => {
+                context.limits.check_address(context.client_address(request.request()))?;
+            }
         }
-    }
-    // Most requests show none, and keeping that would cost each of them an allocation.
-    if !matches!(shown, Shown::Nothing) {
-        request.extensions_mut().insert(shown);
+        // Most requests show none, and keeping that would cost each of them an allocation.
+        if !matches!(shown, Shown::Nothing) {
+            request.extensions_mut().insert(shown);
+        }
     }
     if context.state.vault.has_failed() {
         return Err(Problem::new(Code::VaultFailed));

@@ -102,8 +102,13 @@ pub(super) async fn list(
         }
     }
     // A bound caller is told of nothing that may be out of its reach.
-    let bound = caller.only_users().is_some() || caller.reach().clients.is_some();
-    super::ok(&ConnectLinkList { links, damaged: if bound { 0 } else { damaged } })
+    let damaged = if is_bound(&caller) { 0 } else { damaged };
+    super::ok(&ConnectLinkList { links, damaged })
+}
+
+/// Whether there may be links that the caller does not reach.
+fn is_bound(caller: &Caller) -> bool {
+    caller.only_users().is_some() || caller.reach().clients.is_some()
 }
 
 /// Whether the client and the person of a link are within reach. For a caller that is bound to people, one
@@ -191,7 +196,7 @@ pub(super) async fn create(
     super::json(StatusCode::CREATED, &made)
 }
 
-/// Whoever knows its number may withdraw a link: it opens nothing for anybody.
+/// To a caller that is bound, a link out of its reach is none.
 pub(super) async fn withdraw(
     caller: Allowed<UsersWrite>,
     context: web::Data<Context>,
@@ -201,6 +206,13 @@ pub(super) async fn withdraw(
     let [] = query::parameters(request.query_string(), [])?;
     let gone = |_| Problem::new(Code::ConnectLinkNotFound);
     let id: LinkId = id.parse().map_err(gone)?;
+    if is_bound(&caller) {
+        let (open, _) = context.state.web_flow.open_links(usize::MAX).await?;
+        match open.iter().find(|link| link.id == id) {
+            Some(link) if reaches(&caller, &context, link).await? => {}
+            _ => return Err(Problem::new(Code::ConnectLinkNotFound)),
+        }
+    }
     match context.state.web_flow.withdraw_link(id, &caller.actor(&context, &request)).await {
         Ok(()) => {
             tracing::info!(link = %id, "a connect link was withdrawn");

@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use super::super::routes::{Access, TABLE};
 use super::site::{Reply, Site};
 use crate::api_keys::Action;
-use crate::ids::UserId;
+use crate::ids::{ClientName, UserId};
 use crate::vault::UserBinding;
 
 /// A path of the pattern that names somebody and something.
@@ -235,4 +235,42 @@ async fn a_token_is_found_however_its_path_is_written() {
     let counted = r#"route="/v1/users/{user}/token",status="2xx""#;
     let line = metrics.lines().find(|line| line.contains("requests_total") && line.contains(counted));
     assert!(line.is_some_and(|line| line.ends_with(" 3")), "{line:?}");
+}
+
+/// By person or by client: whoever is out of a key's reach looks like nobody, on every route.
+#[tokio::test]
+async fn whoever_is_out_of_reach_is_nobody() {
+    let site = Site::start_with("", "").await;
+    site.connect(site.alice()).await;
+    let (_, bob) = site.connect(site.bob()).await;
+    let elsewhere: ClientName = "elsewhere".parse().expect("a name");
+    let every: Vec<_> = Action::ALL.to_vec();
+    let keys = [
+        site.bound_key(&every, |new| new.clients = Some(vec![elsewhere])).await,
+        site.bound_key(&every, |new| new.users = UserBinding::Only(vec![bob])).await,
+    ];
+    let nobody = "100000000000000000001";
+    for key in &keys {
+        let keyed = TABLE.iter().flat_map(|row| row.routes.iter().map(move |route| (row.path, route)));
+        for (pattern, route) in keyed.filter(|(path, _)| path.contains("{user}")) {
+            if !matches!(route.access, Access::Key(_)) {
+                continue;
+            }
+            let mut told = Vec::new();
+            for user in [site.alice().sub.as_str(), nobody] {
+                let reply = ask(&site, &route.method, &path(pattern, user), Some(key)).await;
+                told.push((reply.status, refused(&route.method, &reply, "").to_owned()));
+            }
+            assert_eq!(told[0], told[1], "{} {pattern}", route.method);
+        }
+        let mut told = Vec::new();
+        for user in [site.alice().sub.as_str(), nobody] {
+            let link = site.request("POST", "/v1/connect-links").bearer_auth(key);
+            let link = link.header("x-requested-with", "test");
+            let reply = site.send(link.json(&serde_json::json!({ "user": user }))).await;
+            let events = ask(&site, &Method::GET, &format!("/v1/events?user={user}"), Some(key)).await;
+            told.push((reply.status, reply.code().to_owned(), events.status));
+        }
+        assert_eq!(told, vec![(404, "user_not_found".to_owned(), 404); 2]);
+    }
 }

@@ -277,6 +277,18 @@ async fn open_links_are_listed_within_reach_until_they_are_over() {
         |new: &mut crate::api_keys::NewApiKey| new.clients = Some(vec!["main".parse().expect("a name")]);
     assert_eq!(seen(&site.bound_key(&read, elsewhere).await).await, 0);
 
+    // Nor does such a key withdraw what it does not see, whatever number it learns.
+    let write = [Action::UsersWrite];
+    let withdraw = async |key: String, link: &Value| {
+        let path = format!("/v1/connect-links/{}", link["id"].as_str().expect("an id"));
+        let request = site.request("DELETE", &path).header("x-requested-with", "test").bearer_auth(key);
+        site.send(request).await.status
+    };
+    assert_eq!(withdraw(site.bound_key(&write, elsewhere).await, &known).await, 404);
+    let only_alice = |new: &mut crate::api_keys::NewApiKey| new.users = UserBinding::Only(vec![alice]);
+    assert_eq!(withdraw(site.bound_key(&write, only_alice).await, &new).await, 404);
+    assert_eq!(get(&site, "/v1/connect-links").await["links"].as_array().map(Vec::len), Some(2));
+
     site.clock.advance(Duration::from_secs(60));
     assert_eq!(get(&site, "/v1/connect-links").await["links"].as_array().map(Vec::len), Some(1));
     let path = format!("/v1/connect-links/{}", known["id"].as_str().expect("an id"));
