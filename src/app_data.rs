@@ -25,7 +25,6 @@ mod person;
 mod resolve;
 #[cfg(test)]
 mod tests;
-mod turns;
 mod write;
 
 pub use entry::{ETag, Entry, InvalidETag, Precondition};
@@ -35,16 +34,14 @@ pub use listing::{After, ListRequest, Listing, MAX_PAGE};
 pub use meter::Units;
 pub use path::{AppDataName, AppDataPath, InvalidPath, MAX_DEPTH, MAX_NAME, MAX_PATH};
 pub use person::{Person, PersonBearer, SCOPE};
-pub use turns::Turn;
 pub use write::{Removed, Written};
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::meter::Meter;
 use self::resolve::resolve;
-use self::turns::Turns;
 use crate::clock::Clock;
 use crate::config::AppDataSection;
 use crate::events::Events;
@@ -53,11 +50,16 @@ use crate::ids::UserId;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::tokens::Tokens;
+use crate::turns::{Turn, Turns};
 
 /// How many contents may be written at one time; each holds up to 8 MiB.
 const UPLOADS: usize = 16;
 /// How many of them may be one person's: no app's user keeps the others from writing.
 const UPLOADS_OF_ONE: usize = 4;
+/// How many contents may be read at one time; each holds a piece here and what the connections buffer, some 1 MB.
+const DOWNLOADS: usize = 64;
+/// How many of them may be one person's.
+const DOWNLOADS_OF_ONE: usize = 8;
 
 /// People's app data. Cheap to clone; clones share turns and counts.
 #[derive(Clone, Debug)]
@@ -70,10 +72,12 @@ struct Inner {
     metrics: Metrics,
     events: Events,
     lifecycle: Lifecycle,
-    turns: Turns,
+    turns: Turns<UserId>,
     meter: Meter,
     uploads: Semaphore,
-    shares: Turns,
+    shares: Turns<UserId>,
+    downloads: Arc<Semaphore>,
+    shares_of_downloads: Turns<UserId>,
     max_bytes: u64,
 }
 
@@ -84,6 +88,15 @@ pub struct Reading {
     pub entry: Entry,
     /// Its content, or the part that was asked for.
     pub download: Download<PersonBearer>,
+    /// To be kept until the content is read.
+    pub place: ReadingPlace,
+}
+
+/// A place among those who read at one time, until it is dropped.
+#[derive(Debug)]
+pub struct ReadingPlace {
+    _place: OwnedSemaphorePermit,
+    _share: Turn<UserId>,
 }
 
 impl AppData {
@@ -107,6 +120,8 @@ impl AppData {
             meter: Meter::new(clock),
             uploads: Semaphore::new(UPLOADS),
             shares: Turns::new(UPLOADS_OF_ONE),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+            shares_of_downloads: Turns::new(DOWNLOADS_OF_ONE),
             max_bytes: settings.max_bytes,
         }))
     }
@@ -123,7 +138,7 @@ impl AppData {
 
     /// Waits until nobody else writes the person's app data, and keeps it so until the turn is dropped.
     /// Whoever writes past this module takes a turn first.
-    pub async fn turn(&self, user: UserId) -> Turn {
+    pub async fn turn(&self, user: UserId) -> Turn<UserId> {
         self.0.turns.take(user).await
     }
 
@@ -191,9 +206,12 @@ impl AppData {
         entry: Entry,
         range: Option<ByteRange>,
     ) -> Result<Reading, AppDataError> {
+        let share = self.within(self.0.shares_of_downloads.take(person.user)).await?;
+        let place = self.within(self.0.downloads.clone().acquire_owned()).await?;
+        let place = ReadingPlace { _place: place.expect("nobody closes it"), _share: share };
         let opening = self.0.drive.download_file(self.bearer(person), entry.file.clone(), range);
         match Box::pin(opening).await {
-            Ok(download) => Ok(Reading { entry, download }),
+            Ok(download) => Ok(Reading { entry, download, place }),
             Err(error) => Err(error.into()),
         }
     }

@@ -36,6 +36,7 @@ use crate::grant::GrantState;
 use crate::ids::{ApiKeyId, OAuthClientId, UserId};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::turns::Turns;
 use crate::vault::{EventRecord, Grant, PersonalFacts, Vault, VaultError};
 
 /// Events that wait to be written, at the most: some seconds of the busiest machine.
@@ -50,8 +51,10 @@ const PURGE: usize = 2_000;
 const BATCH: usize = 500;
 /// Seconds from one event that strangers can bring about to the next.
 const SELDOM: i64 = 60;
-/// Streams open at one time.
-const FEEDS: usize = 64;
+/// Streams of the owner open at one time, those of keys, and those of one key.
+const FEEDS: usize = 16;
+const FEEDS_OF_KEYS: usize = 48;
+const FEEDS_OF_KEY: usize = 8;
 
 /// What is told of something that happened. `Debug` leaves out what is personal.
 #[derive(Clone)]
@@ -163,6 +166,8 @@ struct Inner {
     /// The newest id that is on disk.
     newest: watch::Sender<i64>,
     feeds: Arc<Semaphore>,
+    feeds_of_keys: Arc<Semaphore>,
+    feeds_of_key: Turns<ApiKeyId>,
 }
 
 #[derive(Debug, Default)]
@@ -199,6 +204,8 @@ impl Events {
             flushing: tokio::sync::Mutex::default(),
             newest,
             feeds: Arc::new(Semaphore::new(FEEDS)),
+            feeds_of_keys: Arc::new(Semaphore::new(FEEDS_OF_KEYS)),
+            feeds_of_key: Turns::new(FEEDS_OF_KEY),
         })))
     }
 

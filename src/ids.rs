@@ -87,7 +87,8 @@ impl FromStr for Email {
         }
         match text.rsplit_once('@') {
             Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
-                Ok(Self(text.to_lowercase().into()))
+                // ASCII alone: elsewhere another letter may have the same small one (U+212A and `k`).
+                Ok(Self(text.to_ascii_lowercase().into()))
             }
             _ => invalid("needs a name, an @ and a domain"),
         }

@@ -22,7 +22,7 @@
 //! | services | [`sign_in`], [`tokens`], [`users`], [`sessions`], [`owner_sessions`], [`api_keys`], [`provider`], [`app_data`], [`mirror`], [`clients`], [`events`], [`counts`] | each other without circles, and below |
 //! | doors | [`google`], [`vault`], [`config`] | ground; never each other |
 //! | stand-in | [`emulator`] | ground only; reached by [`cli`] and tests only |
-//! | ground | [`clock`], [`rng`], [`secret`], [`ids`], [`scopes`], [`grant`], [`jwt`], [`outbound`], [`lifecycle`], [`metrics`], [`telemetry`] | ground |
+//! | ground | [`clock`], [`rng`], [`secret`], [`ids`], [`scopes`], [`grant`], [`jwt`], [`outbound`], [`lifecycle`], [`metrics`], [`telemetry`], [`turns`] | ground |
 //!
 //! A thing with one home has no other: actix-web is named in [`server`] and [`emulator`], rusqlite in [`vault`],
 //! figment in [`config`], clap and anyhow in [`cli`]. Only [`config`] reads the environment, only [`clock`] the
@@ -116,5 +116,6 @@ pub mod sign_in;
 pub mod state;
 pub mod telemetry;
 pub mod tokens;
+pub mod turns;
 pub mod users;
 pub mod vault;

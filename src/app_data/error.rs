@@ -49,8 +49,8 @@ pub enum AppDataError {
         /// How many are looked through.
         limit: usize,
     },
-    /// Too much is being written at the moment. Try again later.
-    #[error("too many writes are waiting")]
+    /// Too much is being read or written at the moment. Try again later.
+    #[error("too many reads or writes are waiting")]
     Busy {
         /// When.
         retry_after: Duration,

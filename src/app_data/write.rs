@@ -18,10 +18,10 @@ use crate::ids::UserId;
 /// sender holds nobody up.
 const AHEAD: usize = 4 << 20;
 
-/// How long a write waits for its turn, or for room.
+/// How long a write, or a read, waits for its turn, or for room.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// When a write that found neither may come again.
+/// When one that found neither may come again.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// A file that was written.
@@ -143,7 +143,7 @@ impl AppData {
     }
 
     /// What `wait` waits for, if it comes in time.
-    async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, AppDataError> {
+    pub(super) async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, AppDataError> {
         let busy = |_| AppDataError::Busy { retry_after: BUSY };
         tokio::time::timeout(WAIT, wait).await.map_err(busy)
     }

@@ -33,9 +33,10 @@ pub(super) fn run(context: &Context<'_>) -> Result<Exit, Failure> {
 }
 
 fn start_logs(context: &Context<'_>, log: &LogSection) -> Result<(), Failure> {
-    // At the usual level the web framework tells of each of its threads, and nothing of ours.
+    // At the usual level the web framework tells of each of its threads, and of each stranger who does not speak
+    // HTTP, and nothing of ours.
     let filter = match log.filter.as_str() {
-        "info" => "info,actix_server=warn",
+        "info" => "info,actix_server=warn,actix_http=off",
         other => other,
     };
     let settings = LogSettings {

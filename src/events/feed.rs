@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{Event, Events, Reading};
+use crate::ids::ApiKeyId;
+use crate::turns::Turn;
 use crate::vault::VaultError;
 
 /// After so long without an event a reader hears that it is still connected.
@@ -26,6 +28,7 @@ pub struct Feed {
     ready: VecDeque<Event>,
     newest: watch::Receiver<i64>,
     _place: OwnedSemaphorePermit,
+    _share: Option<Turn<ApiKeyId>>,
 }
 
 /// What a feed brings.
@@ -38,17 +41,38 @@ pub enum Fed {
 }
 
 impl Events {
-    /// Reads along behind an id; without one, behind what there is now.
+    /// Reads along behind an id; without one, behind what there is now. The owner and keys do not take each
+    /// other's places, and no key takes those of all.
     ///
     /// # Errors
     /// [`TooManyFeeds`].
-    pub fn feed(&self, reading: Reading, after: Option<i64>) -> Result<Feed, TooManyFeeds> {
-        let place = self.0.feeds.clone().try_acquire_owned().map_err(|_| TooManyFeeds)?;
+    pub fn feed(
+        &self,
+        reading: Reading,
+        after: Option<i64>,
+        key: Option<ApiKeyId>,
+    ) -> Result<Feed, TooManyFeeds> {
+        let (places, share) = match key {
+            None => (&self.0.feeds, None),
+            Some(key) => {
+                let share = self.0.feeds_of_key.try_take(key).ok_or(TooManyFeeds)?;
+                (&self.0.feeds_of_keys, Some(share))
+            }
+        };
+        let place = places.clone().try_acquire_owned().map_err(|_| TooManyFeeds)?;
         let newest = self.0.newest.subscribe();
         // An id that is yet to come would hide what comes before it.
         let now = *newest.borrow();
         let after = after.map_or(now, |after| after.min(now));
-        Ok(Feed { events: self.clone(), reading, after, ready: VecDeque::new(), newest, _place: place })
+        Ok(Feed {
+            events: self.clone(),
+            reading,
+            after,
+            ready: VecDeque::new(),
+            newest,
+            _place: place,
+            _share: share,
+        })
     }
 }
 

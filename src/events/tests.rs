@@ -122,14 +122,14 @@ async fn strangers_are_told_of_once_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn a_feed_says_that_it_is_still_there_and_ends_with_locum() {
     let log = log().await;
-    let mut feed = log.events.feed(Reading::default(), None).expect("a place");
+    let mut feed = log.events.feed(Reading::default(), None, None).expect("a place");
     let before = tokio::time::Instant::now();
     assert_eq!(feed.next().await, Ok(Some(Fed::Quiet)));
     assert_eq!(before.elapsed(), Duration::from_secs(15));
     log.events.record(started()).await;
     assert!(matches!(feed.next().await, Ok(Some(Fed::Event(event))) if event.id == "1"));
     // Behind an id that is yet to come nothing is hidden.
-    let mut ahead = log.events.feed(Reading::default(), Some(500)).expect("a place");
+    let mut ahead = log.events.feed(Reading::default(), Some(500), None).expect("a place");
     log.events.record(started()).await;
     assert!(matches!(ahead.next().await, Ok(Some(Fed::Event(event))) if event.id == "2"));
     log.lifecycle.begin_stop();

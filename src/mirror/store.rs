@@ -3,6 +3,7 @@
 use std::io::Seek as _;
 use std::sync::Arc;
 
+use super::local::scan::DEEPEST;
 use super::path::{RelPath, beside, is_marker, is_reserved};
 use super::run::{keep_error, stamp};
 use super::versions::{KeepError, Store, Versions, blocking, copy};
@@ -92,29 +93,39 @@ impl Mirrors {
         if names.clone().any(is_marker) || names.next().is_some_and(is_reserved) {
             return Err(MirrorError::NotFound("path to restore it to: the name is the mirror's own"));
         }
+        // What no run would look at is no place for it.
+        if wanted.depth() > DEEPEST {
+            return Err(MirrorError::NotFound("path to restore it to: it has too many folders"));
+        }
         let stamp = stamp(version.kept.kept_at);
         let expected = (version.kept.size, version.kept.md5);
         let work = move || {
             folder.prepare()?;
             let (name, mut copied) = folder.temporary()?;
-            let mut source = versions.open_version(&version)?;
-            source.rewind()?;
-            if copy(&mut source, &mut copied)? != expected {
-                // A second name of a file that somebody went on writing to. It is all there is.
-                tracing::warn!(version = version.id, "a kept version is not what it was when it was kept");
-            }
-            copied.sync_all()?;
-            let mut above: Vec<RelPath> = wanted.ancestors().collect();
-            above.reverse();
-            for parent in &above {
-                folder.make_folder(parent)?;
-            }
-            let places = std::iter::once(wanted.clone()).chain(beside(&wanted, &format!("restored {stamp}")));
-            let place = folder.place_first(&name, places);
-            if place.is_err() {
-                folder.drop_private(&name)?;
-            }
-            let place = place?;
+            let mut put = || {
+                let mut source = versions.open_version(&version)?;
+                source.rewind()?;
+                if copy(&mut source, &mut copied)? != expected {
+                    // A second name of a file that somebody went on writing to. It is all there is.
+                    tracing::warn!(
+                        version = version.id,
+                        "a kept version is not what it was when it was kept"
+                    );
+                }
+                copied.sync_all()?;
+                let mut above: Vec<RelPath> = wanted.ancestors().collect();
+                above.reverse();
+                for parent in &above {
+                    folder.make_folder(parent)?;
+                }
+                let places =
+                    std::iter::once(wanted.clone()).chain(beside(&wanted, &format!("restored {stamp}")));
+                folder.place_first(&name, places)
+            };
+            let place = put().inspect_err(|_| {
+                // The failure is what counts; a run sweeps up what is left.
+                let _ = folder.drop_private(&name);
+            })?;
             folder.sync()?;
             Ok(place)
         };

@@ -60,6 +60,14 @@ impl Caller {
         }
     }
 
+    /// The caller's key; the owner has none.
+    pub(super) fn key(&self) -> Option<&ApiKeyId> {
+        match self {
+            Self::Key(key) => Some(&key.id),
+            Self::Owner(_) => None,
+        }
+    }
+
     /// The caller's key, where it does not reach everything.
     pub(super) fn bound_key(&self) -> Option<ApiKeyId> {
         match self {

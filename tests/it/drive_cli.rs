@@ -128,7 +128,7 @@ fn there_and_back(folder: &Folder) {
     assert!(missing.stderr().contains("file_not_found"), "{missing:?}");
     // Folders stay, as they do over HTTP.
     assert_eq!(folder.run(&["drive", "ls", ALICE]).expect(0).stdout().lines().count(), 2);
-    let client = folder.run(&["drive", "ls", ALICE, "--client", "nothing"]).expect(1);
+    let client = folder.run(&["drive", "ls", ALICE, "--client", "nothing"]).expect(2);
     assert!(client.stderr().contains("client_unknown"), "{client:?}");
     for name in ["a b%2e.bin", "large.bin"] {
         std::fs::remove_file(folder.file(name)).expect("there");

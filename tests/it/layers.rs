@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "scopes",
             "secret",
             "telemetry",
+            "turns",
         ],
         &[],
     ),

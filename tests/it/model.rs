@@ -237,7 +237,9 @@ impl Run {
                 }
                 self.handed.insert(pair, token.access_token);
             }
-            Err(TokenError::NotFound) => assert!(before.state.is_none(), "there is a grant"),
+            Err(TokenError::NotFound | TokenError::NoGrant) => {
+                assert!(before.state.is_none(), "there is a grant")
+            }
             Err(TokenError::ConsentRequired { .. }) => {
                 assert!(!before.usable || !before.works, "the stored token works");
                 assert!(!before.usable || !self.token_outage, "an outage is no refusal");
@@ -384,7 +386,7 @@ impl Run {
                     assert!(!self.locum.emulator.world.token_is_live(token), "revoked, yet it lives");
                 }
             }
-            Err(UsersError::NotFound) => assert!(before.state.is_none()),
+            Err(UsersError::NotFound | UsersError::NoGrant) => assert!(before.state.is_none()),
             Err(error) => panic!("{error:?}"),
         }
     }

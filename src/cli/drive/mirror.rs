@@ -115,7 +115,9 @@ async fn orders(admin: &Admin, order: &Sync) -> Result<(Vec<Order>, u64), Failur
     let mut orders = Vec::new();
     for mirror in mirrors {
         match mirror.problem {
-            Some(problem) => output::warn(&format!("{}: {problem}", mirror.folder)),
+            Some(problem) => {
+                output::warn(&format!("{}: {problem}", mirror.folder.as_deref().unwrap_or_default()))
+            }
             None => orders.extend(mirror.user.map(|who| Order { who, client: Some(mirror.client) })),
         }
     }

@@ -58,10 +58,16 @@ impl Folder {
 
     /// A new, empty file in the private folder.
     pub(in super::super) fn temporary(&self) -> Result<(String, File), LocalError> {
-        let name = self.private_name("tmp");
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
-        let file = rustix::fs::openat(self.private()?, &name, CREATE, mode)?;
-        Ok((name, File::from(file)))
+        loop {
+            let name = self.private_name("tmp");
+            match rustix::fs::openat(self.private()?, &name, CREATE, mode) {
+                Ok(file) => return Ok((name, File::from(file))),
+                // A killed one left it behind; the next run sweeps it up.
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn private_name(&self, kind: &str) -> String {

@@ -19,7 +19,7 @@ use crate::vault::{LocalMark, MirrorContent as Content};
 pub(crate) const RECENT_NS: i64 = 2_000_000_000;
 
 /// Folders within folders beyond this are left alone: each takes a file handle.
-const DEEPEST: usize = 128;
+pub(crate) const DEEPEST: usize = 128;
 
 /// How much of a file is read at a time.
 const CHUNK: usize = 64 << 10;

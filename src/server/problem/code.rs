@@ -266,8 +266,8 @@ codes! {
             "Another program changed it at the same moment, or what arrived at Google was not what was sent. Send the request again.";
         TooManyFiles = "too_many_files", UNPROCESSABLE_ENTITY, never, "There are too many files",
             "The person's app data has more files or folders than locum looks through in one call. Fewer, larger files help.";
-        AppDataBusy = "app_data_busy", SERVICE_UNAVAILABLE, later, "Too much is being written",
-            "Other writes of this person's app data, or too many in all, are under way. Try again after the time in the Retry-After header.";
+        AppDataBusy = "app_data_busy", SERVICE_UNAVAILABLE, later, "Too much is under way",
+            "Other reads or writes of this person's app data, or too many in all, are under way. Try again after the time in the Retry-After header.";
         DriveUnavailable = "drive_unavailable", SERVICE_UNAVAILABLE, later, "Drive is unavailable",
             "Google Drive cannot be reached, fails, or asks for fewer calls. Try again after the time in the Retry-After header.";
         StorageFull = "storage_full", INSUFFICIENT_STORAGE, never, "The person's Google storage is full",

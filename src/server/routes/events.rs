@@ -96,7 +96,7 @@ pub(super) async fn list(
             // What the browser says by itself when it connects again is newer than the address.
             let after = last_event_id(request.headers())?.or(after);
             let feed =
-                context.state.events.feed(reading, after).map_err(|full| {
+                context.state.events.feed(reading, after, caller.key().cloned()).map_err(|full| {
                     Problem::new(Code::TooManyStreams).because(full).retry_after(RETRY_AFTER)
                 })?;
             Ok(HttpResponse::Ok()

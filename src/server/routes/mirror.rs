@@ -63,7 +63,7 @@ pub(super) async fn show(
     let [client] = query::parameters(request.query_string(), ["client"])?;
     let (user, client) = target(&caller, &context, &request, client.as_deref()).await?;
     let state = context.state.mirrors.find(user, client.as_ref()).await?;
-    super::ok(&MirrorView::of_state(&state))
+    super::ok(&MirrorView::of_state(&state, caller.bound_key().is_none()))
 }
 
 /// 200 with what was done; 409 `mirror_held` when it waits for the owner.

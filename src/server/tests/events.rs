@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::site::Site;
 use crate::api_keys::Action;
 use crate::events::{Actor, Kind, NewEvent};
+use crate::ids::ApiKeyId;
 use crate::vault::UserBinding;
 
 /// What the owner sees, oldest first.
@@ -298,12 +299,25 @@ async fn a_stream_is_narrowed_and_ends_with_its_reader_and_with_locum() {
 #[tokio::test]
 async fn there_are_so_many_streams_and_no_more() {
     let site = Site::start().await;
+    let events = &site.state.events;
     let mut feeds: Vec<_> =
-        (0..64).map(|_| site.state.events.feed(Default::default(), None).expect("a place")).collect();
+        (0..16).map(|_| events.feed(Default::default(), None, None).expect("a place")).collect();
     let request = || site.as_owner("GET", "/v1/events").header("accept", "text/event-stream");
     let refused = site.send(request()).await;
     assert_eq!((refused.status, refused.code()), (503, "too_many_streams"));
     assert_eq!(refused.header("retry-after"), "30");
+    // Keys have places of their own, and each a share of them.
+    let keys: Vec<ApiKeyId> =
+        (b'a'..=b'g').map(|c| char::from(c).to_string().repeat(12).parse().expect("an id")).collect();
+    let mut of_keys = Vec::new();
+    for key in &keys[..6] {
+        let open = || events.feed(Default::default(), None, Some(key.clone()));
+        of_keys.extend((0..8).map(|_| open().expect("a place")));
+        assert!(open().is_err(), "a ninth one of one key");
+    }
+    assert!(events.feed(Default::default(), None, Some(keys[6].clone())).is_err(), "the last one is taken");
+    of_keys.pop();
+    assert!(events.feed(Default::default(), None, Some(keys[6].clone())).is_ok());
     feeds.pop();
     drop(Live::open(request()).await);
     let bad = site.send(request().header("last-event-id", "x")).await;

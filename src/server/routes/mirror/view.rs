@@ -27,8 +27,8 @@ pub struct MirrorView {
     pub user: Option<String>,
     /// By which client's grant.
     pub client: String,
-    /// The folder.
-    pub folder: String,
+    /// The folder; `null` to a key that is bound, whom the machine's paths do not concern.
+    pub folder: Option<String>,
     /// `pull`, `push` or `both`.
     pub direction: String,
     /// Seconds between two runs.
@@ -49,11 +49,12 @@ pub struct MirrorView {
 }
 
 impl MirrorView {
-    pub(super) fn of_state(state: &MirrorState) -> Self {
+    /// `whole` for who may know where on this machine the folder is.
+    pub(super) fn of_state(state: &MirrorState, whole: bool) -> Self {
         Self {
             user: None,
             client: state.client.to_string(),
-            folder: state.target.folder.display().to_string(),
+            folder: whole.then(|| state.target.folder.display().to_string()),
             direction: state.direction().code().to_owned(),
             interval: state.interval.as_secs(),
             last_run_at: state.last_run_at,
@@ -72,11 +73,11 @@ impl MirrorView {
             UserRef::Me => "me".to_owned(),
         });
         match state {
-            Ok(state) => Self { user, ..Self::of_state(state) },
+            Ok(state) => Self { user, ..Self::of_state(state, true) },
             Err(error) => Self {
                 user,
                 client: section.client.to_string(),
-                folder: section.folder.display().to_string(),
+                folder: Some(section.folder.display().to_string()),
                 direction: section.direction.code().to_owned(),
                 interval: section.interval.as_secs(),
                 last_run_at: None,
