@@ -17,12 +17,12 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Context, Exit, Failure, output};
-use crate::config::{Admission, Config, Environment, Loaded, Source};
+use crate::config::{Admission, Config, ConfigError, Environment, Loaded, Source};
 use crate::rng::Rng;
 use crate::secret::SecretKey;
 use crate::vault::RootId;
 
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Arguments {
     /// Google's file of the Web application client (the one in GIDServerClientID)
     #[arg(long, value_name = "FILE")]
@@ -58,7 +58,14 @@ pub(super) fn run(context: &Context<'_>, mut arguments: Arguments) -> Result<Exi
     let config_file = directory.join(context.config.as_deref().unwrap_or(Path::new("locum.toml")));
     let plan = Plan::beside(&config_file)?;
     if !arguments.non_interactive && io::stdin().is_terminal() && io::stderr().is_terminal() {
-        questions::ask(&mut arguments, directory, &mut io::stdin().lock(), &mut anstream::stderr().lock())?;
+        let judge = |arguments: &Arguments, key: &str| plan.problem(arguments, directory, key);
+        questions::ask(
+            &mut arguments,
+            directory,
+            &judge,
+            &mut io::stdin().lock(),
+            &mut anstream::stderr().lock(),
+        )?;
     }
     let (loaded, root_key_id) = plan.write(&arguments, directory)?;
     if context.json {
@@ -104,6 +111,27 @@ impl Plan {
             }
         }
         Ok(plan)
+    }
+
+    /// What the configuration that these answers make would have against one of its keys; with others it waits
+    /// for their answers.
+    fn problem(&self, arguments: &Arguments, directory: &Path, key: &str) -> Option<String> {
+        let mut whole = arguments.clone();
+        if whole.source.is_empty() {
+            whole.source.push(Source::Ios);
+        }
+        if whole.allow.is_empty() {
+            whole.allow.push(Admission::Anyone);
+        }
+        let folder = self.config_file.parent().unwrap_or(directory);
+        let text = text(&whole, directory, folder).ok()?;
+        let nothing = Environment::given(directory, Vec::<(String, String)>::new());
+        match Config::parse(&text, &self.config_file, &nothing) {
+            Err(ConfigError::Mistakes(mistakes)) => {
+                mistakes.into_iter().find(|mistake| mistake.key.contains(key)).map(|mistake| mistake.problem)
+            }
+            _ => None,
+        }
     }
 
     /// Writes both files, after the text has been read as a configuration. Returns the root key's id too.

@@ -153,6 +153,18 @@ impl<'a> Reading<'a> {
         Some((given, origin))
     }
 
+    /// Where a table is written, for what is missing in it: the file, unless variables alone make it up.
+    fn place_of(&self, table: &Table<'a>) -> Origin {
+        let names = table.dict.into_iter().flat_map(Dict::keys);
+        let mut origins = names.filter_map(|name| Some(self.given(table, name)?.1));
+        let first = origins.next();
+        match &first {
+            Some(Origin::File(_)) | None => self.layers.place(),
+            Some(_) if origins.any(|origin| matches!(origin, Origin::File(_))) => self.layers.place(),
+            Some(_) => first.unwrap_or_else(|| self.layers.place()),
+        }
+    }
+
     fn show(&mut self, key: String, value: Json, source: impl ToString) {
         self.shown.push(Shown { key, value, source: source.to_string(), secret: false });
     }

@@ -46,8 +46,8 @@ impl FromStr for Listen {
 
     fn from_str(text: &str) -> Result<Self, InvalidListen> {
         match text.strip_prefix("unix:") {
-            Some("") => Err(InvalidListen),
-            Some(path) => Ok(Self::Unix(path.into())),
+            Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            Some(_) => Err(InvalidListen),
             None => text.parse().map(Self::Tcp).map_err(|_| InvalidListen),
         }
     }

@@ -251,6 +251,11 @@ fn sections_must_agree() {
             "server.public_url",
             "https",
         ),
+        (
+            with("[vault]", "[server]\nlisten = \"unix:locum.sock\"\n[vault]"),
+            "server.listen",
+            "unix:/absolute/path",
+        ),
         (with("[vault]", "vault = 7\n[x]"), "vault", "expected a section"),
         (
             with("sources", "scopes = [\"https://www.googleapis.com/auth/drive.appdata\"]\nsources"),
@@ -637,4 +642,24 @@ fn own_sign_in_is_its_own_redirect_uri_and_returns_where_it_is_told() {
     ] {
         assert_eq!(folder.only_mistake(&text(public, bad)).key, "sign_in.return_to", "{bad}");
     }
+}
+
+#[test]
+fn what_is_missing_is_told_where_the_rest_is_written() {
+    let folder = Folder::new();
+    let mistyped = folder.mistakes(GOOD, &[("LOCUM_CLIENTS__MIAN__SOURCES", "ios")]);
+    assert_eq!(mistyped.len(), 1, "{mistyped:?}");
+    assert_eq!(mistyped[0].key, "clients[mian].client_id");
+    assert!(mistyped[0].origin.to_string().contains("LOCUM_CLIENTS__MIAN__SOURCES"), "{mistyped:?}");
+    let secret = "GOCSPX-EXAMPLE-locum-test-vector";
+    let same = folder.mistakes(GOOD, &[("LOCUM_CLIENTS__MAIN__SECOND_CLIENT_SECRET", secret)]);
+    assert!(same[0].origin.to_string().contains("LOCUM_CLIENTS__MAIN__SECOND_CLIENT_SECRET"), "{same:?}");
+    // In the file, whatever a variable adds.
+    let text = GOOD.replace("client_secret_json = \"client_secret.json\"\n", "");
+    let written = folder.mistakes(&text, &[("LOCUM_CLIENTS__MAIN__SCOPES", "openid")]);
+    assert!(written[0].origin.to_string().ends_with("locum.toml"), "{written:?}");
+    // What an unreadable file would give is not missed.
+    let gone = folder
+        .mistakes(&GOOD.replace("client_secret.json", "gone.json").replace("[\"ios\"]", "[\"web\"]"), &[]);
+    assert_eq!(gone.len(), 1, "{gone:?}");
 }

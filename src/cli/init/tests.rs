@@ -93,21 +93,35 @@ fn everything_missing_is_named_at_once() {
 #[test]
 fn questions_fill_in_what_flags_left_open() {
     let folder = folder();
-    let mut arguments = Arguments::default();
-    let answers = "\nsun\nios, web\n\nnobody\nalice@example.org example.com\n\nhttps://locum.example.org\n\n";
+    let mut arguments = Arguments { name: "main".to_owned(), ..Arguments::default() };
+    let answers = "service.json\n\nsun\nios, web\nnot a url\n\nnobody\nalice@example.org example.com\n\n\
+                   locum.example.org\nhttps://locum.example.org\nfoo\n\n";
+    std::fs::write(folder.path().join("service.json"), r#"{"type": "service_account"}"#).expect("write");
+    let plan = Plan::beside(&folder.path().join("locum.toml")).expect("free");
+    let judge = |arguments: &Arguments, key: &str| plan.problem(arguments, folder.path(), key);
     let mut asked = Vec::new();
-    questions::ask(&mut arguments, folder.path(), &mut answers.as_bytes(), &mut asked).expect("answers");
+    questions::ask(&mut arguments, folder.path(), &judge, &mut answers.as_bytes(), &mut asked)
+        .expect("answers");
     assert_eq!(arguments.client_secret_json, Some("client_secret_402839145520.json".into()));
     assert_eq!(arguments.source, [Source::Ios, Source::Web]);
     assert_eq!(arguments.allow.len(), 2);
     assert_eq!(arguments.public_url.as_deref(), Some("https://locum.example.org"));
     assert_eq!(arguments.trusted_proxy, ["127.0.0.1"]);
     let asked = String::from_utf8(asked).expect("text");
+    for question in ["client_secret_*.json", "Redirect URIs", "as apps see it", "TLS proxy"] {
+        assert_eq!(asked.matches(question).count(), 2, "{question}\n{asked}");
+    }
+    assert!(asked.contains("service account"), "{asked}");
     assert_eq!(asked.matches("Where do codes come from?").count(), 2, "{asked}");
     assert_eq!(asked.matches("Who may connect?").count(), 2, "{asked}");
 
-    let ended =
-        questions::ask(&mut Arguments::default(), folder.path(), &mut "\n".as_bytes(), &mut Vec::new());
+    let ended = questions::ask(
+        &mut Arguments::default(),
+        folder.path(),
+        &judge,
+        &mut "\n".as_bytes(),
+        &mut Vec::new(),
+    );
     assert_eq!(ended.expect_err("no answers").kind(), io::ErrorKind::UnexpectedEof);
 }
 

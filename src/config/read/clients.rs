@@ -57,14 +57,14 @@ pub(super) fn clients(
         let Some(client) = client(reading, &table, google, has_own_sign_in, variables) else { continue };
         if let Some(twin) = clients.iter().find(|other| other.name == client.name) {
             let problem = format!("two clients are named {}; names tell them apart", twin.name);
-            reading.mistake(layers.place(), table.key("name"), problem);
+            reading.mistake(reading.place_of(&table), table.key("name"), problem);
         }
         if let Some(twin) = clients.iter().find(|other| other.client_id == client.client_id) {
             let problem = format!(
                 "the client {} has the same client_id; one client at Google is one table here, with all its sources",
                 twin.name
             );
-            reading.mistake(layers.place(), table.key("client_id"), problem);
+            reading.mistake(reading.place_of(&table), table.key("client_id"), problem);
         }
         clients.push(client);
     }
@@ -97,10 +97,12 @@ fn client<'a>(
         reading.mistake(origin, table.key("authorized_parties"), problem);
     }
     let sources = sources?;
-    if sources.contains(&Source::Web) && redirect_uris.is_empty() && !has_own_sign_in {
+    // Nobody knows what an unreadable file would give.
+    let unreadable = matches!(file, Some(Err(Noted)));
+    if sources.contains(&Source::Web) && redirect_uris.is_empty() && !has_own_sign_in && !unreadable {
         let problem = "is missing: the source web needs the redirect URIs registered at Google, byte for byte, or \
                        server.public_url for locum's own sign-in";
-        reading.mistake(reading.layers.place(), table.key("redirect_uris"), problem);
+        reading.mistake(reading.place_of(table), table.key("redirect_uris"), problem);
     }
     if file.is_some_and(|file| file.is_ok_and(|read| read.file.installed))
         && sources.iter().any(|source| !matches!(source, Source::Desktop | Source::Device))
@@ -204,7 +206,7 @@ fn client_id<'a>(
             let problem = format!(
                 "is missing: name Google's file by client_secret_json, or give client_id and client_secret_file. {NO_SECRET}"
             );
-            reading.mistake(reading.layers.place(), table.key("client_id"), problem);
+            reading.mistake(reading.place_of(table), table.key("client_id"), problem);
             return None;
         }
     };
@@ -242,19 +244,22 @@ fn secrets<'a>(
             // A client without an id is told so already, in the same words.
             if reading.given(table, "client_id").is_some() {
                 let problem = format!("is missing. {NO_SECRET}");
-                reading.mistake(reading.layers.place(), table.key("client_secret_file"), problem);
+                reading.mistake(reading.place_of(table), table.key("client_secret_file"), problem);
             }
             return None;
         }
         (None, Some(_)) => secrets.extend(load(reading, first, variables)),
     }
+    let again = second.first().map(|given| (given.key.clone(), given.origin.clone()));
     if !second.is_empty() {
         secrets.extend(load(reading, second, variables));
     }
     let [first, rest @ ..] = &*secrets else { return None };
     if rest.contains(first) {
         let problem = "is the same as the first secret; it is for another one, while one replaces the other";
-        reading.mistake(reading.layers.place(), table.key("second_client_secret"), problem);
+        let (key, origin) =
+            again.unwrap_or_else(|| (table.key("second_client_secret"), reading.place_of(table)));
+        reading.mistake(origin, key, problem);
     }
     Some(secrets)
 }
@@ -301,5 +306,5 @@ fn warn_open(reading: &mut Reading<'_>, path: &std::path::Path, readable_by_othe
 }
 
 fn origin<'a>(reading: &Reading<'a>, table: &Table<'a>, name: &str) -> Origin {
-    reading.given(table, name).map_or_else(|| reading.layers.place(), |(_, origin)| origin)
+    reading.given(table, name).map_or_else(|| reading.place_of(table), |(_, origin)| origin)
 }

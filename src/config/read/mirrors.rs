@@ -71,7 +71,7 @@ fn check<'a>(
     others: &[MirrorSection],
 ) {
     let mut mistake = |name: &str, problem: String| {
-        let origin = reading.given(table, name).map_or_else(|| reading.layers.place(), |(_, origin)| origin);
+        let origin = reading.given(table, name).map_or_else(|| reading.place_of(table), |(_, origin)| origin);
         reading.mistake(origin, table.key(name), problem);
     };
     let project = |name| {

@@ -196,7 +196,7 @@ fn dashboard(reading: &mut Reading<'_>, clients: &[Client], has_url: bool) -> Da
         )),
         (Some(_), true) => None,
         (Some(name), false) => match clients.iter().find(|client| client.name == *name) {
-            None => Some(("client", format!("there is no client of the name {name}"))),
+            None => Some(("client", "there is no client of this name".to_owned())),
             Some(client) if !client.sources.contains(&Source::Web) => {
                 Some(("client", format!("the client {name} needs \"web\" among its sources")))
             }
