@@ -398,16 +398,16 @@ impl ApiKeys {
         let keys = self.0.keys.load();
         let in_force = |key: &&Arc<ApiKey>| key.ended(now).is_none();
         // Newest first: what stands before a key was made later.
-        let is_replaced = |at: usize, key: &ApiKey, end: Timestamp| {
-            let mut later = keys.in_order[..at].iter().filter(in_force);
-            later.any(|other| other.name == key.name && other.expires_at.is_none_or(|its| its > end))
+        let is_replaced = |key: &ApiKey, end: Timestamp| {
+            keys.in_order.iter().filter(in_force).any(|other| {
+                other.name == key.name
+                    && other.created_at >= key.created_at
+                    && other.expires_at.is_none_or(|its| its > end)
+            })
         };
-        let each = keys.in_order.iter().enumerate().filter(|(_, key)| in_force(key));
-        let ending = each.filter_map(|(at, key)| Some((at, key, key.expires_at?)));
-        ending
-            .filter(|(at, key, end)| !is_replaced(*at, key, *end))
-            .map(|(_, key, end)| (key.clone(), end))
-            .collect()
+        let each = keys.in_order.iter().filter(in_force);
+        let ending = each.filter_map(|key| Some((key.clone(), key.expires_at?)));
+        ending.filter(|(key, end)| !is_replaced(key, *end)).collect()
     }
 
     /// When the next of [`ApiKeys::expiring`] ends.

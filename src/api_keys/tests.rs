@@ -187,6 +187,7 @@ async fn a_key_that_was_rotated_ends_without_alarm() {
     let keys = world.keys(&vault).await;
     let ends = |days| NewApiKey { expires_at: Some(NOW.plus(days * DAY)), ..new_key("a") };
     let (old, _) = keys.create(ends(90)).await.expect("made");
+    // Within the same second, so that nothing but the end tells them apart.
     let new = keys.rotate(&old.id, Duration::from_secs(60)).await.expect("rotated").new;
     let told: Vec<_> = keys.expiring().into_iter().map(|(key, end)| (key.id.clone(), end)).collect();
     assert_eq!(told, [(new.id.clone(), NOW.plus(90 * DAY))]);
