@@ -397,7 +397,6 @@ impl ApiKeys {
         let now = self.0.clock.now();
         let keys = self.0.keys.load();
         let in_force = |key: &&Arc<ApiKey>| key.ended(now).is_none();
-        // Newest first: what stands before a key was made later.
         let is_replaced = |key: &ApiKey, end: Timestamp| {
             keys.in_order.iter().filter(in_force).any(|other| {
                 other.name == key.name
