@@ -149,9 +149,9 @@ pub struct ApiKey {
     pub hosts: Option<Vec<String>>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it was made to end.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// When it is revoked; after a rotation that may lie ahead.
     pub revoked_at: Option<Timestamp>,
     hash: [u8; 32],
     last_used: Arc<LastUse>,
@@ -213,14 +213,12 @@ impl ApiKey {
             || self.hosts.is_some()
     }
 
-    /// Whether this key may have been made in the place of `other`.
-    fn succeeds(&self, other: &Self) -> bool {
-        self.created_at >= other.created_at
-            && self.name == other.name
-            && self.actions == other.actions
-            && self.users == other.users
-            && self.reach == other.reach
-            && self.hosts == other.hosts
+    /// When the key ends, one way or the other; `None` for never.
+    pub fn end(&self) -> Option<Timestamp> {
+        match (self.expires_at, self.revoked_at) {
+            (Some(made), Some(revoked)) => Some(made.min(revoked)),
+            (made, revoked) => made.or(revoked),
+        }
     }
 
     /// When the key was last shown, as far as is known.
@@ -233,7 +231,7 @@ impl ApiKey {
 
     /// Whether the key has ended, and how.
     pub fn ended(&self, now: Timestamp) -> Option<KeyRefused> {
-        if self.revoked_at.is_some() {
+        if self.revoked_at.is_some_and(|at| at <= now) {
             Some(KeyRefused::Revoked)
         } else if self.expires_at.is_some_and(|end| end <= now) {
             Some(KeyRefused::Expired)
@@ -401,11 +399,11 @@ impl ApiKeys {
             keys.in_order.iter().filter(in_force).any(|other| {
                 other.name == key.name
                     && other.created_at >= key.created_at
-                    && other.expires_at.is_none_or(|its| its > end)
+                    && other.end().is_none_or(|its| its > end)
             })
         };
         let each = keys.in_order.iter().filter(in_force);
-        let ending = each.filter_map(|key| Some((key.clone(), key.expires_at?)));
+        let ending = each.filter_map(|key| Some((key.clone(), key.end()?)));
         ending.filter(|(key, end)| !is_replaced(key, *end)).collect()
     }
 
@@ -436,25 +434,15 @@ impl ApiKeys {
                 clients: old.reach.clients.clone(),
                 scopes: old.reach.scopes.clone(),
                 hosts: old.hosts.clone(),
-                expires_at: self.lifetime(&old).map(|seconds| now.plus(seconds)),
+                expires_at: old.expires_at.map(|end| now.plus(end.since(old.created_at))),
             })
             .await?;
-        let end = now + overlap;
-        let end = old.expires_at.map_or(end, |own| own.min(end));
-        self.0.vault.end_api_key(id, Some(end), None).await?;
+        // Revoked in a while, so that the end that it was made with still tells its lifetime to another rotation.
+        let end = old.revoked_at.map_or(now + overlap, |before| before.min(now + overlap));
+        self.0.vault.revoke_api_key(id, end).await?;
         self.reload().await?;
         let old = self.find(id).ok_or(ApiKeysError::NotFound)?;
         Ok(Rotated { new, plain, old })
-    }
-
-    /// How many seconds a key was made to live; `None` for ever. A rotation brings a key's own end forward, so
-    /// that it is its successors who tell: they are of the same name and rights, and live as long as it should.
-    fn lifetime(&self, key: &ApiKey) -> Option<i64> {
-        let keys = self.0.keys.load();
-        let family = keys.in_order.iter().filter(|other| other.id == key.id || other.succeeds(key));
-        let lifetimes = family.map(|one| one.expires_at.map(|end| end.since(one.created_at)));
-        // `None` is the longest.
-        lifetimes.max_by_key(|lifetime| lifetime.unwrap_or(i64::MAX)).flatten()
     }
 
     /// Ends a key at once. Revoking a revoked key changes nothing.
@@ -464,10 +452,11 @@ impl ApiKeys {
     pub async fn revoke(&self, id: &ApiKeyId) -> Result<Arc<ApiKey>, ApiKeysError> {
         let _changing = self.0.changing.lock().await;
         let key = self.find(id).ok_or(ApiKeysError::NotFound)?;
-        if key.revoked_at.is_some() {
+        let now = self.0.clock.now();
+        if key.revoked_at.is_some_and(|at| at <= now) {
             return Ok(key);
         }
-        self.0.vault.end_api_key(id, key.expires_at, Some(self.0.clock.now())).await?;
+        self.0.vault.revoke_api_key(id, now).await?;
         self.reload().await?;
         self.find(id).ok_or(ApiKeysError::NotFound)
     }

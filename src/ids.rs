@@ -49,7 +49,7 @@ text_id! {
     /// Google's id of a person, the `sub` claim: up to 255 ASCII characters, case-sensitive, never
     /// reused (OpenID Connect Core §2). In practice 21 digits, which nothing here relies on.
     Sub,
-    /// An e-mail address in the form it is compared in: trimmed and lower-case. It can change hands
+    /// An e-mail address in the form it is compared in: trimmed, and in ASCII lower-case. It can change hands
     /// and is never an identity key.
     Email,
     /// The name the owner gave an OAuth client in the configuration, `[a-z0-9_-]{1,40}`.

@@ -149,14 +149,17 @@ async fn perform(context: &Context<'_>, admin: &Admin, command: KeyCommand) -> R
             let file = KeyFile::prepare(context, output.as_deref())?;
             let request = admin.request(Method::POST, &["v1", "keys", id.as_str(), "rotate"]);
             let answer = request.json(&json!({ "overlap": overlap })).send().await?;
-            let replaced = Replacing::deserialize(&answer).context("the server's answer cannot be read")?;
+            // The key comes first: nothing about the old one may stand in the way of its being shown.
+            let end = Replacing::deserialize(&answer).ok().and_then(|said| said.replaces.expires_at);
             show(context, answer, file)?;
-            let end = replaced.replaces.expires_at;
-            let now = Clock::system().now();
-            output::note(&match end {
-                Some(end) if end > now => format!("The old key {id} ends {}.", words::relative(end, now)),
-                _ => format!("The old key {id} has ended."),
-            });
+            if let Some(end) = end {
+                let now = Clock::system().now();
+                output::note(&if end > now {
+                    format!("The old key {id} ends {}.", words::relative(end, now))
+                } else {
+                    format!("The old key {id} has ended.")
+                });
+            }
             Ok(Exit::Done)
         }
         KeyCommand::Revoke { id } => {
@@ -171,6 +174,13 @@ async fn perform(context: &Context<'_>, admin: &Admin, command: KeyCommand) -> R
 }
 
 async fn create(context: &Context<'_>, admin: &Admin, order: Create) -> Result<Exit, Failure> {
+    let users = match order.user.as_slice() {
+        [only] if only == "all" => json!("all"),
+        several if several.iter().any(|who| who == "all") => {
+            return Err(Failure::usage(anyhow::anyhow!("--user all stands alone: it names everybody")));
+        }
+        several => json!(several),
+    };
     if order.if_absent
         && let Some(key) = in_force(context, admin, &order).await?
     {
@@ -182,13 +192,6 @@ async fn create(context: &Context<'_>, admin: &Admin, order: Create) -> Result<E
         output::note(&format!("The key {} ({}) is in force; nothing was made.", key.name, key.id));
         return Ok(Exit::Done);
     }
-    let users = match order.user.as_slice() {
-        [only] if only == "all" => json!("all"),
-        several if several.iter().any(|who| who == "all") => {
-            return Err(Failure::usage(anyhow::anyhow!("--user all stands alone: it names everybody")));
-        }
-        several => json!(several),
-    };
     let expires_in = match order.expires {
         Expiry::In(seconds) => json!(seconds),
         Expiry::Never => json!("never"),

@@ -94,7 +94,7 @@ impl Mirrors {
             return Err(MirrorError::NotFound("path to restore it to: the name is the mirror's own"));
         }
         // What no run would look at is no place for it.
-        if wanted.depth() > DEEPEST {
+        if wanted.parent().is_some_and(|folder| folder.depth() > DEEPEST) {
             return Err(MirrorError::NotFound("path to restore it to: it has too many folders"));
         }
         let stamp = stamp(version.kept.kept_at);

@@ -114,6 +114,11 @@ impl Caller {
         }
     }
 
+    /// Whether there may be people whom the caller does not reach.
+    pub(super) fn is_bound_to_people_or_clients(&self) -> bool {
+        self.only_users().is_some() || self.reach().clients.is_some()
+    }
+
     fn reaches(&self, user: UserId) -> bool {
         match self {
             Self::Owner(_) => true,
@@ -138,9 +143,14 @@ impl Caller {
             (_, UserRef::Me) => return Err(Problem::new(Code::SessionRequired)),
             (Ok(person), _) => person,
             // For a bound caller only the people within reach count.
-            (Err(ResolveError::Ambiguous), UserRef::Email(email)) if self.only_users().is_some() => {
-                let found = context.state.vault.find_users_by_email(email).await?;
-                match found.into_iter().filter(|id| self.reaches(*id)).collect::<Vec<_>>().as_slice() {
+            (Err(ResolveError::Ambiguous), UserRef::Email(email)) if self.is_bound_to_people_or_clients() => {
+                let mut found = Vec::new();
+                for id in context.state.vault.find_users_by_email(email).await? {
+                    if self.reaches(id) && context.state.tokens.reaches(id, self.reach()).await? {
+                        found.push(id);
+                    }
+                }
+                match found.as_slice() {
                     [] => return Err(ResolveError::NotFound.into()),
                     [only] => (*only).into(),
                     _ => return Err(ResolveError::Ambiguous.into()),
@@ -205,7 +215,7 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     if let Some(ShownKey(key)) = request.extensions().get() {
         return Ok(Caller::Key(key.clone()));
     }
-    // None is in force, and the request was counted under its address. What is wrong?
+    // None is in force, and on the public listener the request was counted under its address. What is wrong?
     let token = bearer(request)?;
     if !token.starts_with(KEY_PREFIX) {
         return Err(Problem::new(if token.split('.').count() == 3 {

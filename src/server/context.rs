@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::addresses::OwnAddresses;
+use super::auth::ShownKey;
 use super::client_address::TrustedProxies;
 use super::problem::{Code, Problem};
 use super::rate_limit::RateLimits;
@@ -115,6 +116,14 @@ impl Context {
     /// Somebody who is not known, or the person themself.
     pub(super) fn visitor(&self, request: &HttpRequest) -> Actor {
         Actor::user(Some(self.client_address(request)))
+    }
+
+    /// Counts a request for what no key opens under its address: one that shows a key was counted under that alone.
+    pub(super) fn count_visitor(&self, request: &HttpRequest) -> Result<(), Problem> {
+        if request.extensions().get::<ShownKey>().is_none() {
+            return Ok(());
+        }
+        self.limits.check_address(self.client_address(request))
     }
 
     /// The address that rate limits count the request under.

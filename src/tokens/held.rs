@@ -164,6 +164,10 @@ impl Inner {
                 && request.client.is_none_or(|client| grant.client.as_ref() == Some(client))
         };
         let mut found: Vec<&Held> = held.sound.iter().filter(within).collect();
+        if found.is_empty() && request.reach.clients.is_some() {
+            // To a caller that is bound, what it does not reach does not exist.
+            return Err(TokenError::NotFound);
+        }
         // A client has one grant of a person. Unless a sound one was named, the damaged one may be meant.
         if let Some(damage) = &held.damage
             && (request.client.is_none() || found.is_empty())
@@ -182,8 +186,7 @@ impl Inner {
             }
         }
         match found.as_slice() {
-            // To a caller that is bound, what it does not reach does not exist.
-            [] if request.client.is_some() && request.reach.clients.is_none() => Err(TokenError::NoGrant),
+            [] if request.client.is_some() => Err(TokenError::NoGrant),
             [] => Err(TokenError::NotFound),
             [only] => Ok(only),
             several => Err(TokenError::ClientAmbiguous {

@@ -43,26 +43,26 @@ impl Check {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing damaged is left of this person.
-    pub(super) fn mended(&self, user: UserId) {
-        let mut round = self.round();
-        round.found.remove(&user);
-        round.damaged.remove(&user);
+    /// Whether the next round is yet to begin.
+    fn rests(&self, now: Timestamp) -> bool {
+        let round = self.round();
+        // An end that lies ahead was told by a clock that was wrong.
+        let rests = |at: Timestamp| (0..PAUSE).contains(&now.since(at));
+        round.after.is_none() && round.checked_at.is_some_and(rests)
     }
 }
 
 impl Inner {
+    /// Looks again at somebody of whom something was deleted.
+    pub(super) fn check_again(&self, user: UserId) {
+        if self.vault.read_person(user).is_ok() {
+            self.check.round().damaged.remove(&user);
+        }
+    }
+
     fn check_step(&self) -> Result<(), UsersError> {
         let now = self.clock.now();
-        let after = {
-            let round = self.check.round();
-            // An end that lies ahead was told by a clock that was wrong.
-            let rests = |at: Timestamp| (0..PAUSE).contains(&now.since(at));
-            if round.after.is_none() && round.checked_at.is_some_and(rests) {
-                return Ok(());
-            }
-            round.after
-        };
+        let after = self.check.round().after;
         let people = self.vault.read_people(after, STEP)?;
         let mut round = self.check.round();
         for (id, person) in &people {
@@ -74,7 +74,9 @@ impl Inner {
         if people.len() == STEP {
             round.after = people.last().map(|(id, _)| *id);
         } else {
-            round.damaged = std::mem::take(&mut round.found);
+            // Who was forgotten meanwhile is damaged no more.
+            let found = std::mem::take(&mut round.found).into_iter();
+            round.damaged = found.filter(|id| self.vault.read_person(*id).is_err()).collect();
             round.after = None;
             round.checked_at = Some(now);
         }
@@ -89,6 +91,9 @@ impl Users {
     /// # Errors
     /// When the vault cannot be read; the next step tries again.
     pub async fn check_step(&self) -> Result<(), UsersError> {
+        if self.0.check.rests(self.0.clock.now()) {
+            return Ok(());
+        }
         let inner = self.0.clone();
         let read = self.0.lifecycle.run_blocking(move || inner.check_step()).await;
         read.map_err(|_| UsersError::Interrupted)?

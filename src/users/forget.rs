@@ -303,7 +303,7 @@ impl Inner {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.check.mended(user);
+        self.check_again(user);
         self.tokens.changed(user, names);
         self.events.committed().await;
         Ok(deleted)
@@ -414,6 +414,7 @@ impl Inner {
         let event = self.events.prepare(event.with("revoked", revoked));
         match self.vault.delete_grant(grant.id, Some(event)).await {
             Ok(_) | Err(VaultError::Gone) => {
+                self.check_again(grant.user);
                 self.tokens.changed(grant.user, names);
                 self.events.committed().await;
                 Ok(Progress::Deleted { revoked, ended })

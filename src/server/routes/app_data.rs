@@ -22,7 +22,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 pub use self::view::{EntryKind, EntryPage, EntryView, RemovedView, WrittenView};
 
 use self::conditions::Conditions;
-use super::super::auth::{Allowed, AppDataRead, AppDataWrite, Caller, OfSession};
+use super::super::auth::{Allowed, AppDataRead, AppDataWrite, Caller, OfSession, OwnerVia};
 use super::super::context::Context;
 use super::super::problem::{Code, Problem};
 use super::super::query;
@@ -77,9 +77,14 @@ impl Asker<'_> {
         }
     }
 
-    /// Whether the caller is the owner, who may let a pipe wait as long as they like.
+    /// Whether the caller is the owner, who may take as long as they like to bring something.
     const fn is_owner(self) -> bool {
         matches!(self, Self::Program(Caller::Owner(_)))
+    }
+
+    /// Whether it is a command of the owner's, whose output may go to a pipe that waits for a person.
+    const fn is_a_command(self) -> bool {
+        matches!(self, Self::Program(Caller::Owner(OwnerVia::Socket)))
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn follow(
     token: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let visitor = Visitor::of(&request);
+    context.count_visitor(&request).map_err(|problem| visitor.told(problem, &Facts::default()))?;
     let begun = context
         .state
         .web_flow

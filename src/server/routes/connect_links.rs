@@ -13,7 +13,7 @@ use super::super::problem::{Code, Problem};
 use super::super::query;
 use super::tokens::within_reach;
 use crate::clock::Timestamp;
-use crate::ids::{ClientName, Email, Sub, UserRef};
+use crate::ids::{ClientName, Email, Sub, UserId, UserRef};
 use crate::scopes::ScopeSet;
 use crate::sign_in::NamedPerson;
 use crate::sign_in::web_flow::{LinkId, LinkOrder, OpenLink};
@@ -102,13 +102,8 @@ pub(super) async fn list(
         }
     }
     // A bound caller is told of nothing that may be out of its reach.
-    let damaged = if is_bound(&caller) { 0 } else { damaged };
+    let damaged = if caller.is_bound_to_people_or_clients() { 0 } else { damaged };
     super::ok(&ConnectLinkList { links, damaged })
-}
-
-/// Whether there may be links that the caller does not reach.
-fn is_bound(caller: &Caller) -> bool {
-    caller.only_users().is_some() || caller.reach().clients.is_some()
 }
 
 /// Whether the client and the person of a link are within reach. For a caller that is bound to people, one
@@ -125,7 +120,7 @@ async fn reaches(caller: &Caller, context: &Context, link: &OpenLink) -> Result<
         (None, Some(email)) => UserRef::Email(email.clone()),
         (None, None) => return Ok(false),
     };
-    match caller.resolve(context, &named).await {
+    match named_person(caller, context, &named).await {
         Ok(_) => Ok(true),
         Err(problem) if matches!(problem.code(), Code::UserNotFound | Code::UserAmbiguous) => Ok(false),
         Err(problem) => Err(problem),
@@ -206,7 +201,7 @@ pub(super) async fn withdraw(
     let [] = query::parameters(request.query_string(), [])?;
     let gone = |_| Problem::new(Code::ConnectLinkNotFound);
     let id: LinkId = id.parse().map_err(gone)?;
-    if is_bound(&caller) {
+    if caller.is_bound_to_people_or_clients() {
         let (open, _) = context.state.web_flow.open_links(usize::MAX).await?;
         match open.iter().find(|link| link.id == id) {
             Some(link) if reaches(&caller, &context, link).await? => {}
@@ -223,9 +218,18 @@ pub(super) async fn withdraw(
     }
 }
 
+/// The person that a caller names. Whom a key is bound to by name it may also bring to a client that they have no
+/// grant with yet.
+async fn named_person(caller: &Caller, context: &Context, user: &UserRef) -> Result<UserId, Problem> {
+    if caller.only_users().is_some() {
+        return caller.resolve_person(context, user).await.map(|person| person.id);
+    }
+    caller.resolve(context, user).await
+}
+
 /// Somebody who is connected, within the caller's reach.
 async fn known(caller: &Caller, context: &Context, user: &UserRef) -> Result<NamedPerson, Problem> {
-    let id = caller.resolve(context, user).await?;
+    let id = named_person(caller, context, user).await?;
     let user =
         context.state.vault.load_user(id).await?.ok_or_else(|| Problem::from(ResolveError::NotFound))?;
     let email = user.profile.verified_email().cloned();

@@ -44,6 +44,7 @@ pub(super) async fn exchange(
     if !request.headers().contains_key(&X_REQUESTED_WITH) {
         return Err(Problem::new(Code::MissingRequestedWith));
     }
+    context.count_visitor(&request)?;
     let idempotency_key = idempotency_key(request.headers())?;
     let mut fields = Fields::read(&EXPECTED, &context, &request, payload).await?;
     let asked = ExchangeRequest {

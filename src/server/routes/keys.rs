@@ -183,7 +183,7 @@ pub(super) async fn rotate(
     };
     let Rotated { new, plain, old } = context.to_the_end(work).await?;
     tracing::info!(key = %id, new_key = %new.id, "an API key was rotated");
-    let replaces = Replaced { id: old.id.clone(), expires_at: old.expires_at };
+    let replaces = Replaced { id: old.id.clone(), expires_at: old.end() };
     made(&context, &new, &plain, Some(replaces)).await
 }
 
@@ -195,7 +195,9 @@ pub(super) async fn revoke(
     let id = key_id(&request)?;
     let (state, actor, ended) = (context.state.clone(), owner.actor(&context, &request), id.clone());
     let work = async move {
-        let before = state.api_keys.find(&ended).is_some_and(|key| key.revoked_at.is_some());
+        let now = state.clock.now();
+        let is_revoked = |key: &ApiKey| key.revoked_at.is_some_and(|at| at <= now);
+        let before = state.api_keys.find(&ended).is_some_and(|key| is_revoked(&key));
         let key = state.api_keys.revoke(&ended).await?;
         if !before {
             state.events.record(about_key(Kind::KeyRevoked, &actor, &key)).await;
@@ -253,8 +255,8 @@ async fn view(context: &Context, key: &ApiKey) -> Result<KeyView, Problem> {
         scopes: key.reach.scopes.clone(),
         hosts: key.hosts.clone(),
         created_at: key.created_at,
-        expires_at: key.expires_at,
-        revoked_at: key.revoked_at,
+        expires_at: key.end(),
+        revoked_at: key.revoked_at.filter(|at| *at <= context.state.clock.now()),
         last_used_at: key.last_used_at(),
     })
 }

@@ -49,6 +49,7 @@ pub(super) async fn renew(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
+    context.count_visitor(&request)?;
     let mut fields = Fields::read(&EXPECTED, &context, &request, payload).await?;
     let id_token = fields.text("id_token")?.filter(|token| !token.is_empty());
     let locum_code = fields.text("locum_code")?.filter(|code| !code.is_empty());

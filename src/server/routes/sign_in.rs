@@ -36,6 +36,7 @@ pub(super) async fn begin(
 }
 
 async fn ask_and_begin(context: &Context, request: &HttpRequest) -> Result<Begun, Problem> {
+    context.count_visitor(request)?;
     let [client, return_to, challenge] =
         query::parameters(request.query_string(), ["client", "return_to", "challenge"])?;
     let client = query::client(client.as_deref())?;

@@ -79,7 +79,7 @@ async fn what_the_owner_and_programs_do_is_told_once_and_by_whom() {
     let (id, text) = (key["id"].as_str().expect("an id"), key["key"].as_str().expect("a key"));
     let refresh = site.post(&format!("/v1/users/{email}/refresh")).bearer_auth(text);
     assert_eq!(site.send(refresh).await.status, 200);
-    owner("POST", &format!("/v1/keys/{id}/rotate"), json!({ "overlap": 0 })).await;
+    owner("POST", &format!("/v1/keys/{id}/rotate"), json!({ "overlap": 3600 })).await;
     owner("DELETE", &format!("/v1/keys/{id}"), json!({})).await;
     owner("DELETE", &format!("/v1/keys/{id}"), json!({})).await;
     assert!(!site.outbound_bytes("/v1/vault/backup").await.is_empty());

@@ -39,7 +39,7 @@ async fn a_key_is_made_shown_once_used_rotated_and_revoked() {
     let new = rotated.json["key"].as_str().expect("a new key").to_owned();
     assert_eq!(site.send(site.get(&token).bearer_auth(&key)).await.status, 200);
     site.clock.advance(std::time::Duration::from_secs(60));
-    assert_eq!(site.send(site.get(&token).bearer_auth(&key)).await.code(), "api_key_expired");
+    assert_eq!(site.send(site.get(&token).bearer_auth(&key)).await.code(), "api_key_revoked");
     let again = site.send(site.as_owner("POST", &format!("/v1/keys/{id}/rotate"))).await;
     assert_eq!((again.status, again.code()), (409, "api_key_ended"));
 

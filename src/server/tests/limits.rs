@@ -81,6 +81,7 @@ const STRICT: &str =
 async fn addresses_and_keys_have_limits_of_their_own() {
     let site = Site::start_with(STRICT, "").await;
     let key = site.key(&[Action::UsersRead]).await;
+    let other = site.key(&[Action::MetricsRead]).await;
     for _ in 0..3 {
         assert_eq!(site.send(site.get("/.well-known/jwks.json")).await.status, 200);
     }
@@ -100,6 +101,14 @@ async fn addresses_and_keys_have_limits_of_their_own() {
     let public = site.send(site.get("/.well-known/jwks.json").bearer_auth("locum_guess")).await;
     assert_eq!(public.code(), "rate_limited");
     assert!(site.state.metrics.render().contains(r#"locum_rate_limited_total{by="key"} 1"#));
+    // Nor does a key in force open the way to Google for strangers.
+    for path in ["/v1/sign-in?client=main", "/v1/sign-in"] {
+        assert_eq!(site.send(site.get(path).bearer_auth(&other)).await.status, 429, "{path}");
+    }
+    for path in ["/v1/exchange", "/v1/session"] {
+        let request = site.request("POST", path).header("x-requested-with", "test").bearer_auth(&other);
+        assert_eq!(site.send(request).await.status, 429, "{path}");
+    }
     // The admin socket is the owner's.
     for _ in 0..10 {
         assert_eq!(site.send(site.as_owner("GET", "/v1/users")).await.status, 200);

@@ -49,7 +49,7 @@ pub(super) async fn answer(
         let range = conditions::range(request.headers(), tag.as_ref());
         match app_data.open(person.clone(), entry, range).await {
             Ok(reading) => {
-                let patience = (!asker.is_owner()).then_some(PATIENCE);
+                let patience = (!asker.is_a_command()).then_some(PATIENCE);
                 return Ok(content(&context.state.lifecycle, reading, range.is_some(), patience));
             }
             // Written or removed between the two calls: once more, what there is now.
@@ -134,7 +134,13 @@ where
     lifecycle.spawn(async move {
         let _place = place;
         let mut stream = pin!(stream);
-        while let Some(piece) = stream.next().await {
+        loop {
+            let piece = tokio::select! {
+                piece = stream.next() => piece,
+                // Whoever hangs up is not read for any longer.
+                () = sender.closed() => None,
+            };
+            let Some(piece) = piece else { break };
             let piece = piece.map_err(|error| {
                 tracing::warn!(%error, "a download of app data broke off");
                 io::Error::other("the content broke off")
@@ -173,12 +179,19 @@ mod tests {
 
     #[actix_web::test]
     async fn the_place_is_kept_until_the_content_is_taken() {
-        let place = Arc::new(());
+        let (place, lifecycle) = (Arc::new(()), Lifecycle::new());
         let taken: Vec<_> =
             pieces(&Lifecycle::new(), content(3), 30, place.clone(), Some(PATIENCE)).collect().await;
         assert!(taken.iter().all(Result::is_ok) && taken.len() == 3);
         assert_eq!(Arc::strong_count(&place), 1);
         let hung_up = pieces(&Lifecycle::new(), content(3), 30, place.clone(), None);
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&place), 2);
+        drop(hung_up);
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&place), 1);
+        let stalled = futures_util::stream::pending::<Result<Bytes, io::Error>>();
+        let hung_up = pieces(&lifecycle, stalled, 30, place.clone(), None);
         tokio::task::yield_now().await;
         assert_eq!(Arc::strong_count(&place), 2);
         drop(hung_up);
