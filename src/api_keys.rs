@@ -231,7 +231,8 @@ impl ApiKey {
 
     /// Whether the key has ended, and how.
     pub fn ended(&self, now: Timestamp) -> Option<KeyRefused> {
-        if self.revoked_at.is_some_and(|at| at <= now) {
+        // Who revokes a key makes both ends the same, so that no clock that is put back brings it to life.
+        if self.revoked_at.is_some_and(|at| at <= now || self.expires_at == Some(at)) {
             Some(KeyRefused::Revoked)
         } else if self.expires_at.is_some_and(|end| end <= now) {
             Some(KeyRefused::Expired)
@@ -438,9 +439,11 @@ impl ApiKeys {
             })
             .await?;
         // Revoked in a while, so that the end that it was made with still tells its lifetime to another rotation.
-        let end = old.revoked_at.map_or(now + overlap, |before| before.min(now + overlap));
-        self.0.vault.revoke_api_key(id, end).await?;
-        self.reload().await?;
+        let end = now + overlap;
+        if old.end().is_none_or(|own| end < own) {
+            self.0.vault.end_api_key(id, old.expires_at, Some(end)).await?;
+            self.reload().await?;
+        }
         let old = self.find(id).ok_or(ApiKeysError::NotFound)?;
         Ok(Rotated { new, plain, old })
     }
@@ -453,10 +456,10 @@ impl ApiKeys {
         let _changing = self.0.changing.lock().await;
         let key = self.find(id).ok_or(ApiKeysError::NotFound)?;
         let now = self.0.clock.now();
-        if key.revoked_at.is_some_and(|at| at <= now) {
+        if key.ended(now) == Some(KeyRefused::Revoked) {
             return Ok(key);
         }
-        self.0.vault.revoke_api_key(id, now).await?;
+        self.0.vault.end_api_key(id, Some(now), Some(now)).await?;
         self.reload().await?;
         self.find(id).ok_or(ApiKeysError::NotFound)
     }

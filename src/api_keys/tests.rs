@@ -114,6 +114,9 @@ async fn keys_end_by_expiry_and_by_revocation() {
     assert_eq!(keys.verify(&plain.expose()).expect_err("revoked"), KeyRefused::Revoked);
     let again = keys.revoke(&first.id).await.expect("changes nothing");
     assert_eq!(again.revoked_at, Some(NOW));
+    world.clock.set(NOW.plus(-DAY));
+    assert_eq!(keys.find(&again.id).expect("there").ended(world.clock.now()), Some(KeyRefused::Revoked));
+    world.clock.set(NOW);
     let unknown = "aaaaaaaaaaaa".parse().expect("an id");
     assert_eq!(keys.revoke(&unknown).await.expect_err("no such key"), ApiKeysError::NotFound);
 }

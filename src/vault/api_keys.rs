@@ -220,11 +220,16 @@ impl Vault {
         .await
     }
 
-    /// Sets when a key is revoked, which may lie ahead.
+    /// Sets when a key ends or that it is revoked.
     ///
     /// # Errors
     /// [`VaultError::Gone`] when there is no such key.
-    pub async fn revoke_api_key(&self, id: &ApiKeyId, at: Timestamp) -> Result<(), VaultError> {
+    pub async fn end_api_key(
+        &self,
+        id: &ApiKeyId,
+        expires_at: Option<Timestamp>,
+        revoked_at: Option<Timestamp>,
+    ) -> Result<(), VaultError> {
         let found = self.read(|conn| {
             conn.query_row(
                 &format!("SELECT {COLUMNS} FROM api_keys WHERE key_id = ?"),
@@ -237,14 +242,15 @@ impl Vault {
         let Some(mut row) = found.transpose()? else { return Err(VaultError::Gone) };
         let keys = &self.0.records.keys;
         keys.verify_row(TABLE, row.id, &row.fields(keys), &row.mac)?;
-        row.revoked_at = Some(at.unix());
+        row.expires_at = expires_at.map(Timestamp::unix);
+        row.revoked_at = revoked_at.map(Timestamp::unix);
         let mac = keys.row_mac(&row.fields(keys));
         let seen = row.mac;
         self.write(move |conn| {
             let changed = conn
                 .execute(
-                    "UPDATE api_keys SET revoked_at = ?, mac = ? WHERE id = ? AND mac = ?",
-                    params![row.revoked_at, mac, row.id, seen],
+                    "UPDATE api_keys SET expires_at = ?, revoked_at = ?, mac = ? WHERE id = ? AND mac = ?",
+                    params![row.expires_at, row.revoked_at, mac, row.id, seen],
                 )
                 .map_err(sql)?;
             if changed == 1 { Ok(()) } else { Err(VaultError::Conflict) }

@@ -196,8 +196,8 @@ pub(super) async fn revoke(
     let (state, actor, ended) = (context.state.clone(), owner.actor(&context, &request), id.clone());
     let work = async move {
         let now = state.clock.now();
-        let is_revoked = |key: &ApiKey| key.revoked_at.is_some_and(|at| at <= now);
-        let before = state.api_keys.find(&ended).is_some_and(|key| is_revoked(&key));
+        let before =
+            state.api_keys.find(&ended).is_some_and(|key| key.ended(now) == Some(KeyRefused::Revoked));
         let key = state.api_keys.revoke(&ended).await?;
         if !before {
             state.events.record(about_key(Kind::KeyRevoked, &actor, &key)).await;
@@ -256,7 +256,7 @@ async fn view(context: &Context, key: &ApiKey) -> Result<KeyView, Problem> {
         hosts: key.hosts.clone(),
         created_at: key.created_at,
         expires_at: key.end(),
-        revoked_at: key.revoked_at.filter(|at| *at <= context.state.clock.now()),
+        revoked_at: key.revoked_at.filter(|_| state == "revoked"),
         last_used_at: key.last_used_at(),
     })
 }

@@ -355,11 +355,16 @@ async fn api_keys_keep_every_binding() {
     assert_eq!(words(&load().await[1]), words(&bound));
 
     vault.note_api_key_use(vec![(bound.id.clone(), START.plus(60))]).await.expect("noted");
-    vault.revoke_api_key(&bound.id, START.plus(1)).await.expect("ended");
-    let ended = ApiKeyRecord { revoked_at: Some(START.plus(1)), last_used_at: Some(START.plus(60)), ..bound };
+    vault.end_api_key(&bound.id, Some(START.plus(5)), Some(START.plus(1))).await.expect("ended");
+    let ended = ApiKeyRecord {
+        expires_at: Some(START.plus(5)),
+        revoked_at: Some(START.plus(1)),
+        last_used_at: Some(START.plus(60)),
+        ..bound
+    };
     assert_eq!(words(&load().await[1]), words(&ended));
     let unknown = "nosuchkey000".parse().expect("an id");
-    assert_eq!(vault.revoke_api_key(&unknown, START).await, Err(VaultError::Gone));
+    assert_eq!(vault.end_api_key(&unknown, None, None).await, Err(VaultError::Gone));
     assert_ne!(vault.api_key_hash(&[1; 32]), vault.api_key_hash(&[2; 32]));
 }
 

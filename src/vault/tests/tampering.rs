@@ -355,7 +355,7 @@ async fn an_old_complete_row_is_not_detected() {
     vault.save_api_key(&key).await.expect("saved");
     let stranger = home.stranger();
     stranger.execute("CREATE TABLE old AS SELECT * FROM api_keys", []).expect("kept");
-    vault.revoke_api_key(&key.id, START).await.expect("revoked");
+    vault.end_api_key(&key.id, key.expires_at, Some(START)).await.expect("revoked");
     stranger.execute("REPLACE INTO api_keys SELECT * FROM old", []).expect("put back");
     look_again(&vault);
     let keys = vault.load_api_keys().await.expect("readable");
