@@ -156,13 +156,10 @@ impl<'a> Reading<'a> {
     /// Where a table is written, for what is missing in it: the file, unless variables alone make it up.
     fn place_of(&self, table: &Table<'a>) -> Origin {
         let names = table.dict.into_iter().flat_map(Dict::keys);
-        let mut origins = names.filter_map(|name| Some(self.given(table, name)?.1));
-        let first = origins.next();
-        match &first {
-            Some(Origin::File(_)) | None => self.layers.place(),
-            Some(_) if origins.any(|origin| matches!(origin, Origin::File(_))) => self.layers.place(),
-            Some(_) => first.unwrap_or_else(|| self.layers.place()),
-        }
+        let origins: Vec<Origin> = names.filter_map(|name| Some(self.given(table, name)?.1)).collect();
+        let by_variables = origins.iter().all(|origin| matches!(origin, Origin::Variable(_)));
+        let first = origins.into_iter().next();
+        first.filter(|_| by_variables).unwrap_or_else(|| self.layers.place())
     }
 
     fn show(&mut self, key: String, value: Json, source: impl ToString) {

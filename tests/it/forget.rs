@@ -51,6 +51,21 @@ pub async fn connect_to(locum: &TestLocum, name: &str) -> locum::ids::UserId {
 }
 
 #[actix_web::test]
+async fn who_has_no_grant_with_a_client_is_still_somebody() {
+    let locum = two_clients().await;
+    let user = connect_to(&locum, "main").await;
+    assert_eq!(locum.token_of(user, "second").await.expect_err("none"), TokenError::NoGrant);
+    let second = client("second");
+    let forgotten = locum.state.users.forget(user, Some(&second), Revoke::Auto, &Actor::locum()).await;
+    assert_eq!(forgotten.expect_err("none"), UsersError::NoGrant);
+    // To a caller that is bound to that client there is nobody.
+    let bound = Reach { clients: Some(vec![second.clone()]), ..Reach::EVERYTHING };
+    let refused = locum.state.tokens.refresh_now(user, Some(&second), &bound).await;
+    assert_eq!(refused.expect_err("out of reach"), TokenError::NotFound);
+    assert!(locum.token_of(user, "main").await.is_ok());
+}
+
+#[actix_web::test]
 async fn a_forgotten_person_is_gone_here_and_at_google() {
     let locum = TestLocum::start().await;
     let user = locum.connect(locum.alice()).await;

@@ -824,6 +824,14 @@ async fn versions_are_listed_restored_and_forgotten() {
     }
     let to = RelPath::parse("x/y").expect("a path");
     mirrors.restore(&day.target, of("d/b").id, Some(&to)).await.expect("restored");
+    // Where a file stands in the way, or no run would look, nothing is left behind.
+    for to in ["a/below".to_owned(), "x/y/below".to_owned(), format!("{}file", "d/".repeat(129))] {
+        let to = RelPath::parse(&to).expect("a path");
+        mirrors.restore(&day.target, of("d/b").id, Some(&to)).await.expect_err("no place");
+        let private = day.target.folder.join(crate::mirror::path::PRIVATE);
+        assert_eq!(std::fs::read_dir(private).expect("a folder").count(), 0);
+        assert!(!day.target.folder.join("d/d").exists());
+    }
     assert!(day.run(RUN).await.is_complete());
     assert_eq!(day.agree().len(), 8);
     assert_eq!(mirrors.restore(&day.target, 1, None).await, Err(MirrorError::NotFound("version")));

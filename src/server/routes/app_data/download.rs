@@ -180,11 +180,10 @@ mod tests {
     #[actix_web::test]
     async fn the_place_is_kept_until_the_content_is_taken() {
         let (place, lifecycle) = (Arc::new(()), Lifecycle::new());
-        let taken: Vec<_> =
-            pieces(&Lifecycle::new(), content(3), 30, place.clone(), Some(PATIENCE)).collect().await;
+        let taken: Vec<_> = pieces(&lifecycle, content(3), 30, place.clone(), Some(PATIENCE)).collect().await;
         assert!(taken.iter().all(Result::is_ok) && taken.len() == 3);
         assert_eq!(Arc::strong_count(&place), 1);
-        let hung_up = pieces(&Lifecycle::new(), content(3), 30, place.clone(), None);
+        let hung_up = pieces(&lifecycle, content(3), 30, place.clone(), None);
         tokio::task::yield_now().await;
         assert_eq!(Arc::strong_count(&place), 2);
         drop(hung_up);
